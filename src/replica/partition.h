@@ -1,0 +1,142 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "base/report.h"
+#include "base/slice.h"
+#include "base/uuid.h"
+#include "storage/log.h"
+
+struct loop;
+struct os_pool;
+struct trace;
+
+/*
+ * Partition: the commit seam. One log with a leader epoch, a high watermark and
+ * those who wait for it: append, be called when committed. Produce, fetch, the
+ * coordinators and the metadata log use only this, so one broker is a cluster
+ * of one and the same code. Alone, committed means synced.
+ *
+ * Owner:  the replica_shard it was opened in; that loop's thread only.
+ *
+ * Invariants
+ *   (1) log start <= high watermark <= synced offset of the log
+ *   (2) last stable offset <= high watermark
+ *   (3) an append's done() is called exactly once, in the order of appends
+ */
+struct partition;
+
+/*
+ * All partitions of one loop. Its turn hook syncs every dirty log once a turn
+ * (inline when there is one, on the pool when there are several), moves the high
+ * watermarks and completes the appends that waited.
+ */
+struct replica_shard;
+
+struct replica_options {
+    struct loop *loop;
+    struct os_pool *pool; /* NULL: always sync inline */
+    struct trace *trace;  /* may be NULL */
+};
+
+NODISCARD enum err replica_shard_open(const struct replica_options *options,
+                                      struct replica_shard **shard_out);
+
+/* Sync everything, complete what waits, close all logs cleanly. */
+void replica_shard_close(struct replica_shard *shard);
+
+struct partition_id {
+    struct uuid topic_id;
+    int32_t index;
+};
+
+/*
+ * Open (or create) the log "<topic>-<index>" and lead it at `leader_epoch`.
+ * Errors of log_open. E_EXISTS: open already.
+ */
+struct partition_open {
+    struct partition_id id;
+    struct slice topic; /* copied */
+    int32_t leader_epoch;
+    struct log_root *root;
+    struct log_options log;
+};
+
+NODISCARD enum err partition_open(struct replica_shard *shard, const struct partition_open *open,
+                                  struct partition **partition_out, struct report *report);
+
+/* Waiting appends end with E_NOT_LEADER, watches fire; then the log is closed, or deleted. */
+void partition_close(struct partition *p);
+NODISCARD enum err partition_delete(struct partition *p);
+
+/* NULL when this shard does not have it. */
+struct partition *partition_find(struct replica_shard *shard, struct partition_id id);
+
+/* Every partition of the shard, in no order, until `each` returns false. */
+void partition_each(struct replica_shard *shard, bool (*each)(void *ctx, struct partition *p),
+                    void *ctx);
+
+struct partition_id partition_id(const struct partition *p);
+const char *partition_topic(const struct partition *p);
+struct log *partition_log(struct partition *p);
+int32_t partition_leader_epoch(const struct partition *p);
+int64_t partition_high_watermark(const struct partition *p);
+int64_t partition_last_stable_offset(const struct partition *p);
+
+/*
+ * Append. The operation is owned by the caller and valid until done(op); the
+ * bytes may be reused once partition_append has returned.
+ *
+ * done() comes later in this turn or in a later one, never from inside
+ * partition_append; `err` and `appended` are set. A duplicate that is
+ * committed already, or will be with an earlier append, is E_OK with
+ * is_duplicate and its first offset.
+ *
+ * With acks 0 and 1 "done" is the leader's own durability policy, with -1 it is
+ * the commit; alone both are the same.
+ */
+struct partition_append {
+    uint8_t *bytes; /* whole validated batches; offsets are written into them */
+    size_t size;
+    int16_t acks;
+    int64_t wall_ms;
+    void (*done)(struct partition_append *op);
+    void *ctx;
+
+    struct log_appended appended; /* from here on: results */
+    bool is_duplicate;
+    enum err err;
+
+    struct list_node node; /* from here on: private */
+    int64_t done_offset;
+};
+
+void partition_append(struct partition *p, struct partition_append *op);
+
+enum partition_isolation {
+    PARTITION_READ_UNCOMMITTED, /* up to the high watermark */
+    PARTITION_READ_COMMITTED,   /* up to the last stable offset */
+    PARTITION_READ_LOG_END      /* replicas and tools: up to the log end */
+};
+
+/* log_read() below what `isolation` may see. Errors of log_read. */
+NODISCARD enum err partition_read(struct partition *p, int64_t offset,
+                                  enum partition_isolation isolation, size_t size_max,
+                                  struct log_range *range_out);
+
+/*
+ * Watch: called once when the high watermark or the last stable offset of the
+ * partition has moved, or the partition is closed. Embedded in its owner.
+ */
+struct partition_watch {
+    struct list_node node;
+    void (*moved)(struct partition_watch *watch);
+    bool is_set;
+};
+
+void partition_watch(struct partition *p, struct partition_watch *watch);
+void partition_unwatch(struct partition_watch *watch);
