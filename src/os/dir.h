@@ -39,16 +39,23 @@ NODISCARD enum err os_dir_rename(struct os_dir *dir, const char *from, const cha
 
 NODISCARD enum err os_dir_remove_file(struct os_dir *dir, const char *name);
 
-/* A directory with all it holds; E_NOT_FOUND if it is not there. */
+/*
+ * A directory with all it holds; follows no symbolic link.
+ *
+ *   E_NOT_FOUND  it is not there
+ *   E_INVAL      it is a file
+ *   E_TOO_BIG    directories in directories, 64 deep
+ */
 NODISCARD enum err os_dir_remove_tree(struct os_dir *dir, const char *name);
 
-/* Append the whole file to `bytes_out`; E_TOO_BIG past its maximum. */
+/* Append the whole file to `bytes_out`; E_TOO_BIG past its maximum. On error it is unchanged. */
 NODISCARD enum err os_dir_read_file(struct os_dir *dir, const char *name, struct buf *bytes_out);
 
 /*
  * Replace `name` by `bytes`: a temporary file, fsync, rename, fsync of the
  * directory. After E_OK and a crash the new bytes are there; after an error or
- * a crash before it, the old ones or the new ones, never a mix.
+ * a crash before it, the old ones or the new ones, never a mix. The temporary
+ * file is `name`.tmp: what stands there is overwritten, and a crash may leave it.
  */
 NODISCARD enum err os_dir_replace_file(struct os_dir *dir, const char *name, struct slice bytes);
 
@@ -56,7 +63,7 @@ NODISCARD enum err os_dir_replace_file(struct os_dir *dir, const char *name, str
  * Take an advisory lock on file `name`, created if missing; held until
  * os_lock_release or the end of the process.
  *
- *   E_BUSY  another process holds it
+ *   E_BUSY  another process, or another os_lock of ours, holds it
  */
 struct os_lock;
 NODISCARD enum err os_dir_lock(struct os_dir *dir, const char *name, struct os_lock **lock_out);

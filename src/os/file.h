@@ -16,7 +16,8 @@ struct os_dir;
  *           shard may still send from a segment that its log has let go.
  * Thread:   any; the caller orders its own writes.
  * Errors:   E_IO, E_NO_SPACE, E_TOO_MANY_FILES, E_NOT_FOUND, E_EXISTS, E_DENIED,
- *           E_NOMEM, from whatever the system said.
+ *           E_NOMEM, from whatever the system said (os/errno.h); E_INVAL for a
+ *           name that cannot be one.
  *
  * What a crash leaves: of the bytes written since the last os_file_sync() any
  * subset, in blocks of 512 bytes. A name created, renamed or removed since the
@@ -45,7 +46,7 @@ NODISCARD enum err os_file_read(struct os_file *file, int64_t pos, void *bytes_o
 /* All of it or an error; after an error any part may have been written. */
 NODISCARD enum err os_file_write(struct os_file *file, int64_t pos, const void *bytes, size_t size);
 
-/* One write of several slices, in order (at most OS_SLICES_MAX). */
+/* One write of several slices, in order (at most OS_SLICES_MAX). Errors as os_file_write. */
 enum { OS_SLICES_MAX = 64 };
 NODISCARD enum err os_file_write_slices(struct os_file *file, int64_t pos,
                                         const struct slice *slices, size_t count);

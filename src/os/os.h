@@ -14,7 +14,9 @@
  * chosen at link time. A process may hold many (a simulation holds one a node).
  *
  * Thread:   every function may be called from any thread.
- * Lifetime: os_open() .. os_close(), after everything opened through it.
+ * Lifetime: os_open() .. os_close(), after everything opened through it: files,
+ *           directories, locks, threads and pools are counted, and one left open
+ *           is a mistake of ours that os_close asserts.
  */
 struct os;
 

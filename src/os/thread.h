@@ -12,7 +12,13 @@ struct os;
  */
 struct os_thread;
 
-/* Run run(ctx) on a new thread called `name` (at most 15 characters). */
+/*
+ * Run run(ctx) on a new thread called `name` (at most 15 characters). It takes
+ * no signals: those go to the main thread.
+ *
+ *   E_AGAIN  the system has no more threads for us
+ *   E_NOMEM
+ */
 NODISCARD enum err os_thread_start(struct os *os, const char *name, void (*run)(void *ctx),
                                    void *ctx, struct os_thread **thread_out);
 
@@ -34,8 +40,13 @@ struct os_job {
     void (*done)(struct os_job *job);
 };
 
+/*
+ *   E_INVAL  not 1 to OS_POOL_THREADS_MAX threads
+ *   E_AGAIN  E_NOMEM
+ */
+enum { OS_POOL_THREADS_MAX = 64 };
 NODISCARD enum err os_pool_open(struct os *os, int threads, struct os_pool **pool_out);
 void os_pool_submit(struct os_pool *pool, struct os_job *job);
 
-/* Runs what was submitted to its end, then stops the threads. */
+/* Runs what was submitted to its end, then stops the threads. NULL is fine. */
 void os_pool_close(struct os_pool *pool);
