@@ -1,0 +1,1 @@
+#include "quorum/quorum.h"

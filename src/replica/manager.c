@@ -1,0 +1,1 @@
+#include "replica/manager.h"

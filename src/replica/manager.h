@@ -1,0 +1,90 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/report.h"
+#include "base/slice.h"
+#include "base/uuid.h"
+#include "meta/image.h"
+#include "replica/partition.h"
+#include "storage/log.h"
+
+struct config;
+struct os;
+struct trace;
+
+/*
+ * Which of `shards` shards has a partition. The same on every call: broker
+ * routing and the managers must agree.
+ */
+int replica_owner(struct uuid topic_id, int32_t index, int shards);
+
+/*
+ * Roots: the directories of `log.dirs` with the logs that were found in them
+ * when the node started. Opened once, before the shards; then shared by all.
+ *
+ * Thread: open and close on one; the rest from any.
+ */
+struct replica_roots;
+
+/* All or nothing. Errors of log_root_open; the report names the directory. */
+NODISCARD enum err replica_roots_open(struct os *os, const char *const *paths, size_t count,
+                                      struct replica_roots **roots_out, struct report *report);
+void replica_roots_close(struct replica_roots *roots);
+size_t replica_roots_count(const struct replica_roots *roots);
+struct log_root *replica_roots_at(const struct replica_roots *roots, size_t index);
+
+/*
+ * Manager: makes a shard's partitions be what the metadata says. Opens, closes
+ * and deletes the partitions whose owner the shard is; nothing a directory
+ * holds can stop the process: a partition that cannot be opened is offline.
+ *
+ * Directories: "<topic>-<index>" in one of the roots; a new one goes where there
+ * are fewest. A directory of a topic that the metadata never had is left alone,
+ * with one warning ("stray"); one of a deleted topic is deleted.
+ *
+ * Owner: one shard; its loop's thread.
+ */
+struct replica_manager;
+
+struct replica_manager_options {
+    struct replica_shard *shard;
+    struct replica_roots *roots;
+    struct trace *trace; /* may be NULL */
+    int32_t node_id;
+    int shard_index;
+    int shard_count;
+    const struct config *config; /* borrowed while open */
+};
+
+NODISCARD enum err replica_manager_open(const struct replica_manager_options *options,
+                                        struct replica_manager **manager_out);
+
+/* Before replica_shard_close(), which closes the partitions. */
+void replica_manager_close(struct replica_manager *manager);
+
+/*
+ * Follow the image. The first call, with the image as of start-up and the delta
+ * of the whole replay, makes everything be as the image says; later ones act
+ * on what the delta names. Applying a delta again changes nothing.
+ */
+void replica_apply(struct replica_manager *manager, const struct meta_image *image,
+                   const struct meta_delta *delta);
+
+/*
+ * The partition, if it is ours.
+ *
+ *   E_NOT_FOUND  not on this shard
+ *   E_BROKEN     it is, but offline: KAFKA_STORAGE_ERROR
+ */
+NODISCARD enum err replica_find(struct replica_manager *manager, struct partition_id id,
+                                struct partition **partition_out);
+
+/* The settings of a topic's logs: the broker's with the overrides in the image. */
+struct log_options replica_log_options(const struct config *config, const struct meta_image *image,
+                                       const struct meta_topic *topic);
+
+size_t replica_offline_count(const struct replica_manager *manager);
