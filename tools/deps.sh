@@ -10,10 +10,12 @@ set -euo pipefail
 declare -A packages why
 packages[build]="gcc meson ninja-build pkg-config python3 libisal-dev zlib1g-dev liblz4-dev libzstd-dev
     libsnappy-dev librdkafka-dev libcmocka-dev"
-packages[test]="clang=clang clang-format=clang-format kcat=kcat python3-confluent-kafka python3-kafka"
+packages[test]="clang=clang clang-format=clang-format kcat=kcat python3-confluent-kafka python3-kafka
+    python3-lz4 python3-snappy python3-zstandard"
 packages[lint]="clang-tidy=clang-tidy cppcheck=cppcheck shellcheck=shellcheck pyflakes3=pyflakes3
     clang-format=clang-format clang=clang gcovr=gcovr"
-packages[compat]="javac=default-jdk-headless mvn=maven npm=npm python3-venv kcat=kcat"
+packages[compat]="javac=default-jdk-headless mvn=maven npm=npm python3-venv kcat=kcat
+    python3-confluent-kafka"
 why[build]="compiler, build system and libraries"
 why[test]="a second compiler and the packaged Kafka clients that the tests run"
 why[lint]="the checkers of make lint and make cover"

@@ -1,0 +1,1 @@
+"""Clients and brokers that no one here wrote."""
