@@ -106,5 +106,5 @@ def go(name, source, version_min):
             shutil.copy(file, folder)
         # Its own module cache would be downloaded again for each client: one for all of them.
         fetch([compiler, "build", "-o", "client", "."], folder,
-              {"GOFLAGS": "-mod=mod -modcacherw -buildvcs=false", "GOPATH": os.path.join(FOLDER, "go")})
+              {"GOFLAGS": "-modcacherw -buildvcs=false", "GOPATH": os.path.join(FOLDER, "go")})
     return os.path.join(make(name, read(*files) + text, build), "client")

@@ -97,7 +97,7 @@ def short(data):
     return data.hex() if len(data) <= 32 else f"{data[:24].hex()}... ({len(data)} bytes)"
 
 def describe(record):
-    headers = {name: short(value) for name, value in record.headers}
+    headers = " ".join(f"{name}={short(value)}" for name, value in record.headers)
     return (f"partition {record.partition} offset {record.offset} timestamp {record.timestamp} "
             f"key {short(record.key)} value {short(record.value)} headers {headers}")
 

@@ -93,9 +93,11 @@ CLIENTS = [
     Client("java", "registry", java_setup, admin=True),
     Client("franz-go", "registry", lambda: [cache.go("franz-go", script("franz-go"), (1, 21))]),
     Client("sarama", "registry", lambda: [cache.go("sarama", script("sarama"), (1, 21))]),
-    Client("kafkajs", "registry", node_setup("kafkajs", (14,)), codecs=("none", "gzip", "snappy"), consumes=False),
+    Client("kafkajs", "registry", node_setup("kafkajs", (14,)), codecs=("none", "gzip", "snappy"), consumes=False,
+           limits={"null_header": False, "duplicate_header": False}),
     Client("platformatic", "registry", node_setup("platformatic", (20, 19, 4)),
-           codecs=("none", "gzip", "snappy", "lz4"), consumes=False),
+           codecs=("none", "gzip", "snappy", "lz4"), consumes=False,
+           limits={"null_header": False, "duplicate_header": False}),
 ]
 READER = CLIENTS[1]     # reads what clients wrote that cannot read by assignment
 

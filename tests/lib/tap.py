@@ -42,9 +42,11 @@ class Tap:
             value = function(*args)
         except Skip as reason:
             self.skip(name, reason)
-        except Exception as error:
-            self.point(False, name, f"{type(error).__name__}: {error}\n"
-                       + "".join(traceback.format_tb(error.__traceback__)[-3:]))
+        except AssertionError as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            self.point(False, name, f"{error or where.line}\nat {where.filename}:{where.lineno}")
+        except Exception:
+            self.point(False, name, traceback.format_exc(limit=-3))
         else:
             self.point(True, f"{name} ({time.monotonic() - began:.1f} s)")
             return value

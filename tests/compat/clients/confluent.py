@@ -83,7 +83,8 @@ def admin(bootstrap):
     wait_for("topic is gone", lambda: partitions() == 0)
 
 def version():
-    print(f"confluent-kafka {getattr(ck, "__version__", None) or ck.version()[0]}, librdkafka {ck.libversion()[0]}")
+    own = getattr(ck, "__version__", None) or ck.version()[0]
+    print(f"confluent-kafka {own}, librdkafka {ck.libversion()[0]}")
 
 if __name__ == "__main__":
     {"produce": produce, "consume": consume, "admin": admin, "version": version}[sys.argv[1]](*sys.argv[2:])
