@@ -45,10 +45,10 @@ struct conn;
  */
 struct conn_events {
     /*
-     * `size` unconsumed bytes stand at `at`; they may be changed in place.
-     * Returns how many leading bytes are done with. Called again as soon as
-     * more bytes than conn_expect() asked for are there, and at once while
-     * bytes are consumed and some are left.
+     * `size` unconsumed bytes stand at `at`; they may be changed in place, and
+     * are gone when it returns. Returns how many leading bytes are done with.
+     * Called again at once while bytes are consumed and some are left, else
+     * when more bytes are there, or as many as conn_expect() asked for in it.
      */
     size_t (*on_data)(struct conn *conn, void *ctx, uint8_t *at, size_t size);
 
@@ -59,8 +59,9 @@ struct conn_events {
     void (*on_connected)(struct conn *conn, void *ctx);
 
     /*
-     * The last call. E_CLOSED: the peer ended it; E_TIMEOUT: idle too long;
-     * E_CANCELLED: our conn_close; E_TOO_BIG, E_IO, E_NOMEM.
+     * The last call. E_CLOSED: the peer ended it (if it only stopped sending,
+     * what is queued by the end of that turn still leaves); E_TIMEOUT: idle too
+     * long; E_CANCELLED: our conn_close; E_TOO_BIG, E_IO, E_NOMEM.
      */
     void (*on_close)(struct conn *conn, void *ctx, enum err why);
 };
@@ -93,7 +94,12 @@ NODISCARD enum err conn_connect(struct loop *loop, const struct net_endpoint *to
                                 const struct conn_events *events, void *ctx,
                                 struct conn **conn_out);
 
-/* on_data is not called before `size` unconsumed bytes are there; 0 or 1: any. */
+/*
+ * on_data is not called before `size` unconsumed bytes are there; 0 or 1: any.
+ * Forgotten by the next call of on_data: so a protocol says it, inside on_data,
+ * about the frame that starts after the bytes it returns as done with. More
+ * than receive_bytes_max closes the connection with E_TOO_BIG.
+ */
 void conn_expect(struct conn *conn, size_t size);
 
 /* Stop and go on reading. on_data is not called while paused. */
@@ -119,10 +125,16 @@ void conn_send_file(struct conn *conn, struct os_file *file, int64_t pos, size_t
 /* Bytes queued and not yet taken by the kernel. */
 size_t conn_queued_bytes(const struct conn *conn);
 
-/* Close now: what is queued is lost. on_close(E_CANCELLED) comes in this turn. */
+/*
+ * Close now: what is queued is lost. on_close(E_CANCELLED) comes in step 6 of
+ * this turn (of the next one, if this is step 6), never inside this call.
+ */
 void conn_close(struct conn *conn);
 
-/* Close once the queue is sent; nothing more is read. */
+/*
+ * Close once the queue is sent, then on_close(E_CANCELLED); nothing more is read
+ * or queued. The peer is given a second to read it all before a reset.
+ */
 void conn_close_when_sent(struct conn *conn);
 
 /* Peer as "127.0.0.1:53412"; valid while the conn is. */
