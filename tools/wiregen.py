@@ -2,8 +2,8 @@
 """wiregen: write C codecs from the schema tables in src/wire/schema (docs/wire.md has their form).
 
     tools/wiregen.py codecs OUTDIR SCHEMA...   <name>.h and <name>.c per schema, and api_list.h
-    tools/wiregen.py visits OUTDIR SCHEMA...   messages.h and messages.c: a table of all messages
-                                               with functions that fill and check them, for tests
+    tools/wiregen.py visits OUTDIR SCHEMA...   messages.c: a table of all messages with functions
+                                               that fill and check them, for tests
 """
 import os, re, sys
 
@@ -63,7 +63,7 @@ class Field:
         return self.struct is not None and not self.array and not versions_none(self.nullable)
 
     def null_default(self):
-        return self.default == "null" or self.pointer()
+        return self.default == "null"
 
 
 class Message:
@@ -543,12 +543,17 @@ def write_text(s):
     return out + indent(write_tags(s)) + ["}", ""]
 
 
+def array_depth(s):
+    return max([0] + [(1 if f.array else 0) + (array_depth(f.struct) if f.struct else 0)
+                      for f in s.fields])
+
+
 def growth_text(m):
     """Bound what a decoded array takes in memory for each byte of input."""
-    out = []
+    out = [f"_Static_assert({array_depth(m.root)} <= WIRE_DEPTH_MAX, \"{m.name}\");"]
     for s in m.structs:
         for f in s.fields:
-            if f.array:
+            if f.array or f.pointer():
                 flexible = flexible_expression(s, f)
                 size = min(element_size_min(f, x) for x in (True, False)
                            if flexible != ("false" if x else "true"))
@@ -556,7 +561,7 @@ def growth_text(m):
                         f"               \"{f.base}\");")
                 if line not in out:
                     out.append(line)
-    return out + [""] if out else []
+    return out + [""]
 
 
 def entry_text(m):
@@ -617,6 +622,74 @@ def api_list_text(schemas):
     return "\n".join(out) + "\n"
 
 
+# For tests: fill and check every field
+
+def visit_one(f, of, s):
+    null = "false" if f.array else null_expression(f)
+    if f.struct:
+        return [f"visit_{f.struct.c[5:]}(v, version, &{of});"]
+    if f.base in SCALARS:
+        return [f"visit_{SCALARS[f.base][1] or 'bool'}(v, &{of});"]
+    return [f"visit_{'records' if f.base == 'records' else 'slice'}(v, {null}, &{of});"]
+
+
+def visit_field(f, s):
+    of = f"m->{f.name}"
+    init = [f"if (v->fill)", f"    {f.struct.c}_init(&items[i]);"] if f.struct else []
+    if f.array:
+        body = [f"{element_type(f)} *items = visit_items(v, {null_expression(f)}, {of}, "
+                f"&{of}_count, sizeof(*items));", "",
+                f"for (int32_t i = 0; i < {of}_count && !v->wrong; i++) {{"]
+        body += indent(init + visit_one(f, "items[i]", s))
+        body += ["}", f"{of} = items;"]
+        return ["{"] + indent(body) + ["}"]
+    if f.pointer():
+        return ["{", f"    struct {f.struct.c} *one = visit_pointer(v, {of}, sizeof(*one));", "",
+                f"    {of} = one;", f"    if ({of} != NULL && v->fill)",
+                f"        {f.struct.c}_init({of});", f"    if ({of} != NULL)",
+                f"        visit_{f.struct.c[5:]}(v, version, {of});", "}"]
+    return visit_one(f, of, s)
+
+
+def visit_text(s):
+    out = ["static " + signature(f"void visit_{s.c[5:]}", [
+        "struct visit *v", "int16_t version", f"struct {s.c} *m"]), "{"]
+    for f in s.fields:
+        condition = within(f.versions, s.versions)
+        if f.tag is not None:
+            condition = (condition + " && " if condition else "") + "visit_tag(v)"
+        out += indent(guarded(condition, visit_field(f, s)))
+    return out + ["}", ""]
+
+
+def visits_text(schemas):
+    out = ["/* From src/wire/schema by tools/wiregen.py. */", "", '#include "messages.h"', "",
+           '#include "visit.h"']
+    out += [f'#include "wire/{schema}.h"' for schema, _ in schemas] + [""]
+    table = []
+    for _, messages in schemas:
+        for m in messages:
+            name = m.c[5:]
+            for s in m.structs:
+                out += visit_text(s)
+            out += [f"static void do_init_{name}(void *m)", "{", f"    {m.c}_init(m);", "}", "",
+                    f"static void do_visit_{name}(struct visit *v, int16_t version, void *m)", "{",
+                    f"    visit_{name}(v, version, m);", "}", "",
+                    signature(f"static enum err do_decode_{name}", [
+                        "struct reader *r", "int16_t version", "struct arena *a", "void *m_out"]),
+                    "{", f"    return {m.c}_decode(r, version, a, m_out);", "}", "",
+                    signature(f"static void do_encode_{name}", [
+                        "struct writer *w", "int16_t version", "const void *m"]),
+                    "{", f"    {m.c}_encode(w, version, m);", "}", ""]
+            suffix = m.kind.capitalize() if m.kind in ("request", "response") else ""
+            table.append(f'    {{"{m.name}{suffix}", {m.versions[0]}, {m.versions[1]}, '
+                         f"sizeof(struct {m.c}), do_init_{name},\n     do_visit_{name}, "
+                         f"do_decode_{name}, do_encode_{name}}},")
+    out += ["const struct message messages[] = {"] + table + ["};", "",
+            "const size_t message_count = sizeof(messages) / sizeof(messages[0]);"]
+    return "\n".join(out) + "\n"
+
+
 def file_write(folder, name, text):
     with open(os.path.join(folder, name), "w", encoding="utf-8") as out:
         out.write(text)
@@ -630,6 +703,10 @@ def main(args):
             file_write(folder, schema + ".h", header_text(schema, messages))
             file_write(folder, schema + ".c", source_text(schema, messages))
         file_write(folder, "api_list.h", api_list_text(schemas))
+    elif mode == "visits":
+        file_write(folder, "messages.c", visits_text(schemas))
+    else:
+        sys.exit(__doc__)
     return 0
 
 

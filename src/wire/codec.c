@@ -82,7 +82,7 @@ bool wire_read_present(struct reader *r)
 {
     int8_t present = reader_i8(r);
 
-    if (present != 1 && present != -1)
+    if (present < -1 || present > 1) /* Kafka writes -1, and 0 in a tagged field */
         reader_fail(r, E_INVAL);
     return r->err == E_OK && present == 1;
 }
