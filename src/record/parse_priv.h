@@ -25,49 +25,46 @@ struct record_fields {
     int32_t header_count;
 };
 
+/* In two registers: a value written through a pointer would live in memory, each time. */
+struct record_number {
+    const uint8_t *at; /* the place after it */
+    uint64_t value;
+};
+
 /* Three bytes and more: rare in a record. */
-const uint8_t *record_parse_long(const uint8_t *at, const uint8_t *end, unsigned bits,
-                                 uint64_t *value_out);
+struct record_number record_parse_long(const uint8_t *at, const uint8_t *end, unsigned bits);
 
 /* The headers of a record, which fill [at, end) exactly. */
 bool record_headers_valid(const uint8_t *at, const uint8_t *end, int32_t count);
 
 /* Without zigzag. Most numbers in a record take one byte, nearly all others two. */
-static inline const uint8_t *parse_unsigned(const uint8_t *at, const uint8_t *end, unsigned bits,
-                                            uint64_t *value_out)
+static inline struct record_number parse_unsigned(const uint8_t *at, const uint8_t *end,
+                                                  unsigned bits)
 {
-    if (__builtin_expect(at < end && at[0] < 0x80, 1)) {
-        *value_out = at[0];
-        return at + 1;
-    }
-    if (__builtin_expect(end - at >= 2 && at[1] < 0x80, 1)) {
-        *value_out = (at[0] & 0x7fu) | (uint64_t)at[1] << 7;
-        return at + 2;
-    }
-    return record_parse_long(at, end, bits, value_out);
+    if (__builtin_expect(at < end && at[0] < 0x80, 1))
+        return (struct record_number){.at = at + 1, .value = at[0]};
+    if (__builtin_expect(end - at >= 2 && at[1] < 0x80, 1))
+        return (struct record_number){.at = at + 2,
+                                      .value = (at[0] & 0x7fu) | (uint64_t)at[1] << 7};
+    return record_parse_long(at, end, bits);
 }
 
 static inline const uint8_t *parse_varint(const uint8_t *at, const uint8_t *end, int32_t *value_out)
 {
-    uint64_t v;
+    struct record_number n = parse_unsigned(at, end, 32);
+    uint32_t v = (uint32_t)n.value;
 
-    at = parse_unsigned(at, end, 32, &v);
-    if (__builtin_expect(at == NULL, 0))
-        return NULL;
-    *value_out = (int32_t)((uint32_t)v >> 1 ^ (~((uint32_t)v & 1) + 1));
-    return at;
+    *value_out = (int32_t)(v >> 1 ^ (~(v & 1) + 1));
+    return n.at;
 }
 
 static inline const uint8_t *parse_varlong(const uint8_t *at, const uint8_t *end,
                                            int64_t *value_out)
 {
-    uint64_t v;
+    struct record_number n = parse_unsigned(at, end, 64);
 
-    at = parse_unsigned(at, end, 64, &v);
-    if (__builtin_expect(at == NULL, 0))
-        return NULL;
-    *value_out = (int64_t)(v >> 1 ^ (~(v & 1) + 1));
-    return at;
+    *value_out = (int64_t)(n.value >> 1 ^ (~(n.value & 1) + 1));
+    return n.at;
 }
 
 /* A length and that many bytes; -1 is the null slice. */

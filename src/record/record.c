@@ -4,26 +4,24 @@
 #include "record/batch.h"
 #include "record/parse_priv.h"
 
-const uint8_t *record_parse_long(const uint8_t *at, const uint8_t *end, unsigned bits,
-                                 uint64_t *value_out)
+struct record_number record_parse_long(const uint8_t *at, const uint8_t *end, unsigned bits)
 {
+    const struct record_number bad = {.at = NULL};
     uint64_t value = 0;
 
     for (unsigned shift = 0; shift < bits; shift += 7) {
         uint8_t group;
 
         if (at >= end)
-            return NULL;
+            return bad;
         group = *at++;
         if (bits - shift < 7 && (group & 0x7f) >> (bits - shift) != 0)
-            return NULL;
+            return bad;
         value |= (uint64_t)(group & 0x7f) << shift;
-        if (group < 0x80) {
-            *value_out = value;
-            return at;
-        }
+        if (group < 0x80)
+            return (struct record_number){.at = at, .value = value};
     }
-    return NULL;
+    return bad;
 }
 
 static const uint8_t *parse_header(const uint8_t *at, const uint8_t *end,
@@ -56,6 +54,8 @@ enum err record_iter_init(struct record_iter *it, struct slice bytes, struct buf
         return e;
     records = slice_of(bytes.at + BATCH_HEADER_SIZE, batch_total_size(&h) - BATCH_HEADER_SIZE);
     if (batch_codec(&h) != CODEC_NONE) {
+        if (unpack == NULL)
+            return E_UNSUPPORTED;
         buf_clear(unpack);
         e = codec_decompress(batch_codec(&h), records, unpack);
         if (e != E_OK)

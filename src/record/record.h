@@ -45,12 +45,11 @@ struct record_iter {
 /*
  * Start at the first record of the batch at the start of `bytes` (more may
  * follow it). A compressed batch is decompressed into `unpack`, which is
- * cleared first and whose maximum is the limit; `unpack` may be NULL only if
- * the batch is known not to be compressed. The CRC is not checked.
+ * cleared first and whose maximum is the limit. The CRC is not checked.
  *
  *   E_TOO_BIG      the records would pass unpack->max
  *   E_CORRUPT      they do not decompress, or as batch_peek
- *   E_UNSUPPORTED  unknown codec, or as batch_peek
+ *   E_UNSUPPORTED  unknown codec, compressed while `unpack` is NULL, or as batch_peek
  *   E_TRUNCATED    as batch_peek
  *   E_NOMEM
  */

@@ -75,16 +75,6 @@ static enum err check_header(const struct batch_header *h, const struct batch_ru
     return text == NULL ? E_OK : refuse(fault, E_INVAL, -1, text);
 }
 
-static const char *walk_fault(const struct record_fields *f, int32_t i,
-                              const struct batch_rules *rules)
-{
-    if (f->offset_delta != i)
-        return "offset deltas must count from 0";
-    if (rules->key_required && f->key.at == NULL)
-        return "compacted topics take no record without a key";
-    return "timestamp out of range";
-}
-
 /* Read every record once. */
 static enum err walk(struct slice records, const struct batch_rules *rules, struct batch_summary *s,
                      struct batch_fault *fault)
@@ -104,7 +94,9 @@ static enum err walk(struct slice records, const struct batch_rules *rules, stru
         if (__builtin_expect(at == NULL, 0))
             return refuse(fault, E_INVAL, i, "malformed record");
         if (__builtin_expect(f.offset_delta != i || (key_required && f.key.at == NULL), 0))
-            return refuse(fault, E_INVAL, i, walk_fault(&f, i, rules));
+            return refuse(fault, E_INVAL, i,
+                          f.offset_delta != i ? "offset deltas must count from 0"
+                                              : "a compacted topic takes no record without a key");
         if (f.timestamp_delta > delta_max) {
             delta_max = f.timestamp_delta;
             max_at = i;
