@@ -1,11 +1,11 @@
 """cache: what comes from package registries, fetched once by their ordinary clients.
 
-Everything lands in tests/compat/cache (git ignores it) or in $DLOG_COMPAT_CACHE. A folder is
+Everything lands in tests/compat/cache (git ignores it) or in $DLOG_TEST_CACHE. A folder is
 complete when its `done` file holds the text that it was made from: a new version makes it anew.
 """
 import hashlib, os, shutil, subprocess, sys, time
 
-FOLDER = os.environ.get("DLOG_COMPAT_CACHE") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "cache")
+FOLDER = os.environ.get("DLOG_TEST_CACHE") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "cache")
 TRIES = 3
 FETCH_TIMEOUT_S = 240
 

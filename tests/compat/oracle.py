@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from compat import cache      # noqa: E402
 from lib import node, wire    # noqa: E402
 
-VERSION = os.environ.get("DLOG_ORACLE_VERSION", "4.2.0")   # the version whose field tables we serve
+VERSION = os.environ.get("DLOG_TEST_ORACLE_VERSION", "4.2.0")   # the version whose field tables we serve
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 START_TIMEOUT_S = 90
 

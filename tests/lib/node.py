@@ -50,9 +50,11 @@ class Node:
         self.owns_directory = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="dlogd-test-")
         self.port = port or port_free()
-        self.settings = {"listeners": f"PLAINTEXT://127.0.0.1:{self.port}", "http.listeners": "",
+        self.settings = {"listeners": f"PLAINTEXT://127.0.0.1:{self.port},PLAINTEXT://[::1]:{self.port}",
+                         "http.listeners": "", "grpc.listeners": "",
                          "log.dirs": os.path.join(self.directory, "data"), **(settings or {})}
         self.process = None
+        self.started_s = None
         self.output_path = os.path.join(self.directory, "output")
 
     @property
@@ -90,7 +92,8 @@ class Node:
             try:
                 with wire.Connection(self.port, timeout_s=5) as connection:
                     connection.api_versions()
-                return time.monotonic() - began
+                self.started_s = time.monotonic() - began
+                return self.started_s
             except OSError:
                 pass
             if time.monotonic() - began > START_TIMEOUT_S:
