@@ -149,10 +149,12 @@ enum err parse_f64(struct slice text, double *value_out)
     if (e != E_OK)
         return e;
     value = (double)d.digits;
-    for (; d.exponent > 0 && value != 0 && value <= 1e308; d.exponent -= 22)
-        value *= TENS[d.exponent < 22 ? d.exponent : 22];
-    for (; d.exponent < 0 && value != 0; d.exponent += 22)
-        value /= TENS[d.exponent > -22 ? -d.exponent : 22];
+    while (d.exponent != 0 && value != 0) {
+        int64_t step = d.exponent > 22 ? 22 : d.exponent < -22 ? -22 : d.exponent;
+
+        value = step > 0 ? value * TENS[step] : value / TENS[-step];
+        d.exponent -= step;
+    }
     if (value > 1.7976931348623157e308)
         return E_TOO_BIG;
     *value_out = negative ? -value : value;
