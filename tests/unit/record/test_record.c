@@ -10,7 +10,8 @@ static const int64_t t0 = T * INT64_C(1000);
 
 /*
  * The same four records by an independent implementation, kafka-python 2.0
- * (DefaultRecordBatchBuilder), plain and gzip; and two of them in a transaction.
+ * (DefaultRecordBatchBuilder), plain and gzip; and two of
+ * them in a transaction: the example of docs/format/record-batch.md.
  */
 static const char python_plain[] =
     "0000000000000000000000f20000000002f64950100000000000030000019b76daa8000000019b76daabe8ff"
@@ -134,6 +135,10 @@ static void reads_what_others_wrote(void **state)
     hex_append(&b, python_gzip);
     expect_records(buf_slice(&b), 4, 0);
     expect_summary(buf_slice(&b));
+    buf_clear(&b);
+    hex_append(&b, python_transaction);
+    assert_int_equal(batch_check_crc(buf_slice(&b)), E_OK);
+    expect_records(buf_slice(&b), 2, 0);
     buf_release(&b);
 }
 
