@@ -1,0 +1,349 @@
+#include "broker/broker.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "broker/broker_priv.h"
+#include "broker/session_priv.h"
+#include "config/config.h"
+#include "net/loop.h"
+#include "os/os.h"
+#include "trace/trace.h"
+
+int broker_shard_count(const struct broker *broker)
+{
+    return broker->shard_count;
+}
+
+enum err broker_open(const struct broker_options *options, struct broker **broker_out)
+{
+    struct broker *b = mem_alloc_zero(sizeof(*b));
+    enum err e = E_OK;
+
+    if (b == NULL)
+        return E_NOMEM;
+    b->os = options->os;
+    b->config = options->config;
+    b->quorum = options->quorum;
+    b->roots = options->roots;
+    b->trace = options->trace;
+    b->pool = options->pool;
+    b->on_ready = options->on_ready;
+    b->on_ready_ctx = options->on_ready_ctx;
+    list_init(&b->early);
+    b->node_id = quorum_node_id(options->quorum);
+    b->shard_count = options->shard_count;
+    b->connections_max = config_i64(options->config, CONFIG_MAX_CONNECTIONS);
+    b->shards = mem_alloc_zero((size_t)b->shard_count * sizeof(*b->shards));
+    if (b->shards == NULL)
+        e = E_NOMEM;
+    for (int i = 0; e == E_OK && i < b->shard_count; i++)
+        e = shard_open(b, i, options->loops[i]);
+    if (e != E_OK) {
+        broker_close(b);
+        return e;
+    }
+    *broker_out = b;
+    return E_OK;
+}
+
+static void listeners_close(struct broker *b)
+{
+    for (size_t i = 0; i < b->listener_count; i++)
+        listener_close(b->listeners[i].listener);
+    b->listener_count = 0;
+}
+
+static void early_close(struct broker *b)
+{
+    struct list_node *node;
+
+    while ((node = list_pop_front(&b->early)) != NULL) {
+        struct accepted *a = LIST_ENTRY(node, struct accepted, node);
+
+        net_socket_close(a->socket);
+        mem_free(a);
+    }
+}
+
+void broker_close(struct broker *b)
+{
+    if (b == NULL)
+        return;
+    listeners_close(b);
+    early_close(b);
+    for (int i = 0; b->shards != NULL && i < b->shard_count; i++)
+        shard_close(&b->shards[i]);
+    mem_free(b->shards);
+    mem_free(b);
+}
+
+/* A socket arrives on its shard. */
+static void accepted_run(struct loop_task *task)
+{
+    struct accepted *a = LIST_ENTRY(task, struct accepted, task);
+
+    if (a->shard->is_draining) {
+        net_socket_close(a->socket);
+        shard_session_refused(a->shard);
+    } else {
+        session_open(a->shard, a->socket, a->listener);
+    }
+    mem_free(a);
+}
+
+/* Connections go to the shards in turn. */
+static void accepted_place(struct broker *b, struct accepted *a)
+{
+    a->shard = &b->shards[b->next_shard];
+    b->next_shard = (b->next_shard + 1) % b->shard_count;
+    a->task.run = accepted_run;
+    if (a->shard == &b->shards[0])
+        accepted_run(&a->task);
+    else
+        loop_post(a->shard->loop, &a->task);
+}
+
+static void on_accept(void *ctx, struct net_socket *socket, const char *peer)
+{
+    struct broker_listener *listener = ctx;
+    struct broker *b = listener->broker;
+    bool is_full =
+        atomic_fetch_add_explicit(&b->connections, 1, memory_order_relaxed) >= b->connections_max;
+    struct accepted *a = is_full ? NULL : mem_alloc_zero(sizeof(*a));
+
+    if (a == NULL) {
+        net_socket_close(socket);
+        shard_session_refused(&b->shards[0]);
+        return;
+    }
+    a->socket = socket;
+    a->listener = listener;
+    if (b->shards_ready == b->shard_count)
+        accepted_place(b, a);
+    else
+        list_push_back(&b->early, &a->node);
+}
+
+/* Bind one address; `listener` is filled on success. */
+static enum err listener_bind(struct broker *b, const struct config_listener *at,
+                              struct broker_listener *listener)
+{
+    struct net_endpoint endpoint = {.port = at->port};
+    struct listener_options options = {.on_accept = on_accept, .ctx = listener};
+    enum err e;
+
+    memcpy(endpoint.host, at->host, sizeof(endpoint.host));
+    e = listener_open(b->shards[0].loop, &endpoint, &options, &listener->listener);
+    if (e != E_OK)
+        return e;
+    listener->broker = b;
+    listener->at = *at;
+    listener->at.port = listener_port(listener->listener);
+    return E_OK;
+}
+
+/* What clients are told to connect to for the listener bound at `at`. */
+static void advertised_fill(const struct config_listener *named, size_t named_count,
+                            struct broker_listener *listener)
+{
+    struct config_listener *out = &listener->advertised;
+    const char *host = listener->at.host;
+
+    *out = listener->at;
+    for (size_t i = 0; i < named_count; i++) {
+        if (strcmp(named[i].name, listener->at.name) == 0) {
+            *out = named[i];
+            if (out->port == 0)
+                out->port = listener->at.port;
+            return;
+        }
+    }
+    /* One name for both loopback addresses; and nobody can connect to "all addresses". */
+    if (host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0 ||
+        strcmp(host, "127.0.0.1") == 0 || strcmp(host, "::1") == 0)
+        memcpy(out->host, "localhost", sizeof("localhost"));
+}
+
+/* Did another address of the same listener name work? Then this one may be missing. */
+static bool is_name_bound(const struct broker *b, const char *name)
+{
+    for (size_t i = 0; i < b->listener_count; i++) {
+        if (strcmp(b->listeners[i].at.name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+enum err broker_listen(struct broker *b, struct report *report)
+{
+    struct config_listener wanted[CONFIG_LISTENERS_MAX];
+    struct config_listener named[CONFIG_LISTENERS_MAX];
+    size_t wanted_count = 0;
+    size_t named_count = 0;
+    enum err e;
+
+    e = config_listeners_parse(config_text(b->config, CONFIG_LISTENERS), wanted, &wanted_count,
+                               report);
+    if (e == E_OK)
+        e = config_listeners_parse(config_text(b->config, CONFIG_ADVERTISED_LISTENERS), named,
+                                   &named_count, report);
+    for (size_t i = 0; e == E_OK && i < wanted_count; i++) {
+        struct broker_listener *listener = &b->listeners[b->listener_count];
+
+        /* Port 0 on the second address of a name means the port that the first one got. */
+        if (wanted[i].port == 0 && b->listener_count > 0 && is_name_bound(b, wanted[i].name))
+            wanted[i].port = b->listeners[b->listener_count - 1].at.port;
+        e = listener_bind(b, &wanted[i], listener);
+        if (e == E_OK) {
+            advertised_fill(named, named_count, listener);
+            b->listener_count++;
+        } else if (e == E_INVAL && is_name_bound(b, wanted[i].name)) {
+            e = E_OK;
+        } else {
+            report_set(
+                report, "listen on %s:%u (setting listeners): %s", wanted[i].host, wanted[i].port,
+                e == E_BUSY ? "the port is in use; is another broker running?" : err_text(e));
+        }
+    }
+    if (e != E_OK)
+        listeners_close(b);
+    return e;
+}
+
+size_t broker_listener_count(const struct broker *b)
+{
+    return b->listener_count;
+}
+
+void broker_listener(const struct broker *b, size_t index, struct meta_endpoint *endpoint_out)
+{
+    const struct broker_listener *listener = &b->listeners[index];
+
+    *endpoint_out = (struct meta_endpoint){
+        .name = slice_of_text(listener->advertised.name),
+        .host = slice_of_text(listener->advertised.host),
+        .port = listener->advertised.port,
+    };
+}
+
+bool broker_endpoint(const struct broker *broker, const struct meta_broker *b,
+                     const struct session *session, struct meta_endpoint *endpoint_out)
+{
+    const struct broker_listener *through = session == NULL ? NULL : session->listener;
+
+    if (b->id == broker->node_id && through != NULL) {
+        *endpoint_out = (struct meta_endpoint){
+            .name = slice_of_text(through->advertised.name),
+            .host = slice_of_text(through->advertised.host),
+            .port = through->advertised.port,
+        };
+        return true;
+    }
+    for (int32_t i = 0; i < b->endpoint_count; i++) {
+        if (through == NULL || slice_equal_text(b->endpoints[i].name, through->at.name)) {
+            *endpoint_out = b->endpoints[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+bool broker_is_ready(const struct broker *b)
+{
+    return atomic_load_explicit(&b->is_ready, memory_order_acquire);
+}
+
+/* News from a shard, carried to shard 0's loop. */
+struct notice {
+    struct loop_task task;
+    struct broker *broker;
+};
+
+static void notice_send(struct broker *b, void (*run)(struct loop_task *task))
+{
+    struct notice *notice = mem_must_alloc(sizeof(*notice));
+
+    notice->broker = b;
+    notice->task.run = run;
+    loop_post(b->shards[0].loop, &notice->task);
+}
+
+static struct broker *notice_take(struct loop_task *task)
+{
+    struct notice *notice = LIST_ENTRY(task, struct notice, task);
+    struct broker *b = notice->broker;
+
+    mem_free(notice);
+    return b;
+}
+
+static void ready_run(struct loop_task *task)
+{
+    struct broker *b = notice_take(task);
+    struct list_node *node;
+
+    if (++b->shards_ready < b->shard_count)
+        return;
+    atomic_store_explicit(&b->is_ready, true, memory_order_release);
+    while ((node = list_pop_front(&b->early)) != NULL)
+        accepted_place(b, LIST_ENTRY(node, struct accepted, node));
+    if (b->on_ready != NULL)
+        b->on_ready(b->on_ready_ctx);
+}
+
+void broker_on_shard_ready(struct broker *b)
+{
+    notice_send(b, ready_run);
+}
+
+static void stopped_run(struct loop_task *task)
+{
+    struct broker *b = notice_take(task);
+
+    if (--b->shards_running == 0)
+        b->on_stopped(b->on_stopped_ctx);
+}
+
+void broker_on_shard_stopped(struct broker *b)
+{
+    notice_send(b, stopped_run);
+}
+
+void broker_stop(struct broker *b, void (*on_stopped)(void *ctx), void *ctx)
+{
+    listeners_close(b);
+    early_close(b);
+    b->on_stopped = on_stopped;
+    b->on_stopped_ctx = ctx;
+    b->shards_running = b->shard_count;
+    for (int i = 0; i < b->shard_count; i++)
+        shard_stop(&b->shards[i]);
+}
+
+void broker_stats(const struct broker *b, struct broker_stats *stats_out)
+{
+    struct broker_stats stats = {
+        .connections = (uint64_t)atomic_load_explicit(&b->connections, memory_order_relaxed),
+    };
+
+    for (int i = 0; i < b->shard_count; i++) {
+        const struct broker_shard *shard = &b->shards[i];
+
+        stats.connections_opened += counter_get(&shard->connections_opened);
+        stats.connections_refused += counter_get(&shard->connections_refused);
+        stats.bytes_in += counter_get(&shard->bytes_in);
+        stats.bytes_out += counter_get(&shard->bytes_out);
+        for (int key = 0; key < SHARD_API_KEYS; key++)
+            stats.requests[key] += counter_get(&shard->requests[key]);
+    }
+    *stats_out = stats;
+}
+
+void broker_latency(const struct broker *b, struct hist *produce_out, struct hist *fetch_out)
+{
+    for (int i = 0; i < b->shard_count; i++) {
+        hist_merge(produce_out, &b->shards[i].produce_us);
+        hist_merge(fetch_out, &b->shards[i].fetch_us);
+    }
+}

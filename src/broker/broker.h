@@ -1,0 +1,88 @@
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/report.h"
+#include "meta/image.h"
+#include "wire/api.h"
+
+struct config;
+struct loop;
+struct os;
+struct os_pool;
+struct quorum;
+struct replica_roots;
+struct trace;
+
+/*
+ * Broker: the Kafka door and everything behind it on this node. Clients connect,
+ * requests are dispatched to handlers, partitions live on shards.
+ *
+ * Thread:   open and close where no loop runs, or in a simulation; listen, start
+ *           and stop on the loop of shard 0; the facts from any thread.
+ * Lifetime: broker_open() .. broker_stop() .. its on_stopped .. broker_close().
+ */
+struct broker;
+
+enum { BROKER_SHARDS_MAX = 64 };
+
+struct broker_options {
+    struct os *os;
+    const struct config *config; /* borrowed; does not change while the broker lives */
+    struct quorum *quorum;
+    struct replica_roots *roots;
+    struct trace *trace;  /* may be NULL */
+    struct os_pool *pool; /* for syncs; may be NULL */
+    struct loop *const *loops;
+    int shard_count; /* loops */
+
+    /* Once, on shard 0's loop: every shard has opened its partitions. May be NULL. */
+    void (*on_ready)(void *ctx);
+    void *on_ready_ctx;
+};
+
+NODISCARD enum err broker_open(const struct broker_options *options, struct broker **broker_out);
+
+/* Everything must have stopped: after on_stopped, with no loop turning. */
+void broker_close(struct broker *broker);
+
+/*
+ * Bind the listeners of the setting `listeners`. Who connects before the broker
+ * is ready waits. An address family that the machine lacks is skipped when
+ * another address of the same listener works.
+ *
+ *   E_BUSY, E_DENIED, E_INVAL  as listener_open; the report names the listener
+ */
+NODISCARD enum err broker_listen(struct broker *broker, struct report *report);
+
+/* What listens, for the start message and for registration; ports are the real ones. */
+size_t broker_listener_count(const struct broker *broker);
+void broker_listener(const struct broker *broker, size_t index, struct meta_endpoint *endpoint_out);
+
+/*
+ * Stop: accept nobody, finish what is in flight, end the long polls, close the
+ * connections and the partitions (synced, marked clean). on_stopped() runs on
+ * shard 0's loop when all shards are done, at most BROKER_STOP_MS later.
+ */
+enum { BROKER_STOP_MS = 10 * 1000 };
+void broker_stop(struct broker *broker, void (*on_stopped)(void *ctx), void *ctx);
+
+/* Every shard has seen the metadata that was there at start: it can serve. */
+bool broker_is_ready(const struct broker *broker);
+
+/* For metrics; any thread. */
+struct broker_stats {
+    uint64_t connections;
+    uint64_t connections_opened;
+    uint64_t connections_refused;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint64_t requests[128]; /* by API key */
+};
+void broker_stats(const struct broker *broker, struct broker_stats *stats_out);
+
+/* For metrics: times of produce and fetch requests in us, all shards together. */
+struct hist;
+void broker_latency(const struct broker *broker, struct hist *produce_out, struct hist *fetch_out);

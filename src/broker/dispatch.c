@@ -1,0 +1,64 @@
+#include "broker/dispatch_priv.h"
+
+#include <stddef.h>
+
+#include "broker/handle/handlers_priv.h"
+#include "broker/request_priv.h"
+#include "broker/shard_priv.h"
+#include "wire/api.h"
+
+static const struct handler HANDLERS[] = {
+    {WIRE_API_PRODUCE, true, handle_produce},
+    {WIRE_API_FETCH, false, handle_fetch},
+    {WIRE_API_LIST_OFFSETS, false, handle_list_offsets},
+    {WIRE_API_METADATA, false, handle_metadata},
+    {WIRE_API_FIND_COORDINATOR, false, handle_find_coordinator},
+    {WIRE_API_API_VERSIONS, false, handle_api_versions},
+    {WIRE_API_CREATE_TOPICS, false, handle_create_topics},
+    {WIRE_API_DELETE_TOPICS, false, handle_delete_topics},
+    {WIRE_API_INIT_PRODUCER_ID, false, handle_init_producer_id},
+    {WIRE_API_DESCRIBE_CONFIGS, false, handle_describe_configs},
+    {WIRE_API_CREATE_PARTITIONS, false, handle_create_partitions},
+    {WIRE_API_DESCRIBE_CLUSTER, false, handle_describe_cluster},
+};
+
+const struct handler *dispatch_find(int16_t api_key)
+{
+    for (size_t i = 0; i < sizeof(HANDLERS) / sizeof(HANDLERS[0]); i++) {
+        if (HANDLERS[i].api_key == api_key)
+            return &HANDLERS[i];
+    }
+    return NULL;
+}
+
+/* Move the body out of the connection's buffer, so that it lives until the answer. */
+static bool body_keep(struct request *req)
+{
+    struct slice copy = arena_copy(&req->arena, slice_of(req->body, req->body_size));
+
+    if (copy.at == NULL)
+        return false;
+    req->body += copy.at - req->body;
+    return true;
+}
+
+void dispatch(struct request *req)
+{
+    const struct handler *handler = dispatch_find(req->header.api_key);
+
+    if (handler == NULL || req->api == NULL) {
+        request_drop(req, "an API that is not served");
+        return;
+    }
+    /* ApiVersions answers any version: that is how a client finds out. */
+    if (req->api->key != WIRE_API_API_VERSIONS &&
+        !wire_api_serves(req->api, req->header.api_version)) {
+        request_drop(req, "a version that is not served");
+        return;
+    }
+    if (!handler->borrows_body && !body_keep(req)) {
+        request_drop(req, "out of memory");
+        return;
+    }
+    handler->handle(req);
+}

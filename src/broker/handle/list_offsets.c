@@ -1,0 +1,216 @@
+#include "broker/handle/handlers_priv.h"
+
+#include "broker/authorise_priv.h"
+#include "broker/broker_priv.h"
+#include "broker/call_priv.h"
+#include "broker/request_priv.h"
+#include "replica/partition.h"
+#include "wire/list_offsets.h"
+
+/*
+ * ListOffsets (key 2): the offset for a time, or one of the special ones.
+ * Each partition is asked on the shard that owns it.
+ */
+enum {
+    TIMESTAMP_LATEST = -1,
+    TIMESTAMP_EARLIEST = -2,
+    TIMESTAMP_MAX = -3,            /* KIP-734 */
+    TIMESTAMP_EARLIEST_LOCAL = -4, /* KIP-405: all we have is local */
+    TIMESTAMP_LATEST_TIERED = -5,
+    TIMESTAMP_EARLIEST_PENDING_UPLOAD = -6, /* KIP-1023 */
+};
+
+struct listing;
+
+struct listing_part {
+    struct call call;
+    struct listing *listing;
+    struct uuid topic_id;
+    int32_t index;
+    int32_t current_leader_epoch;
+    int64_t timestamp;
+    struct wire_list_offsets_response_list_offsets_partition_response *out;
+};
+
+struct listing {
+    struct request *req;
+    struct wire_list_offsets_request in;
+    struct wire_list_offsets_response out;
+    int pending;
+};
+
+static enum wire_error epoch_check(const struct listing_part *part, const struct partition *p)
+{
+    int32_t epoch = partition_leader_epoch(p);
+
+    if (part->current_leader_epoch < 0 || part->current_leader_epoch == epoch)
+        return WIRE_ERROR_NONE;
+    return part->current_leader_epoch < epoch ? WIRE_ERROR_FENCED_LEADER_EPOCH
+                                              : WIRE_ERROR_UNKNOWN_LEADER_EPOCH;
+}
+
+static int64_t readable_end(const struct listing *l, const struct partition *p)
+{
+    return l->in.isolation_level == 1 ? partition_last_stable_offset(p)
+                                      : partition_high_watermark(p);
+}
+
+static enum err offset_find(const struct listing_part *part, struct partition *p, int64_t *offset,
+                            int64_t *timestamp)
+{
+    struct log *log = partition_log(p);
+    int64_t end = readable_end(part->listing, p);
+
+    switch (part->timestamp) {
+    case TIMESTAMP_LATEST:
+        *offset = end;
+        return E_OK;
+    case TIMESTAMP_EARLIEST:
+    case TIMESTAMP_EARLIEST_LOCAL:
+        *offset = log_start_offset(log);
+        return E_OK;
+    case TIMESTAMP_MAX:
+        log_max_timestamp(log, timestamp, offset);
+        if (*offset >= end)
+            return log_find_timestamp(log, *timestamp, end, offset, timestamp);
+        return E_OK;
+    case TIMESTAMP_LATEST_TIERED:
+    case TIMESTAMP_EARLIEST_PENDING_UPLOAD:
+        return E_OK; /* nothing is tiered: -1 */
+    default:
+        if (part->timestamp < 0)
+            return E_INVAL;
+        return log_find_timestamp(log, part->timestamp, end, offset, timestamp);
+    }
+}
+
+static void part_run(struct call *call)
+{
+    struct listing_part *part = LIST_ENTRY(call, struct listing_part, call);
+    int64_t offset = -1;
+    int64_t timestamp = -1;
+    struct partition *p;
+    enum err e = shard_partition(call->to, part->topic_id, part->index, &p);
+
+    part->out->error_code = (int16_t)shard_partition_error(e);
+    if (e == E_OK)
+        part->out->error_code = (int16_t)epoch_check(part, p);
+    if (part->out->error_code == WIRE_ERROR_NONE) {
+        e = offset_find(part, p, &offset, &timestamp);
+        if (e == E_OK) {
+            part->out->offset = offset;
+            part->out->timestamp = timestamp;
+            part->out->leader_epoch = offset < 0 ? -1
+                                      : offset < log_end_offset(partition_log(p))
+                                          ? log_epoch_at(partition_log(p), offset)
+                                          : partition_leader_epoch(p);
+        } else {
+            part->out->error_code = e == E_INVAL     ? WIRE_ERROR_INVALID_REQUEST
+                                    : e == E_CORRUPT ? WIRE_ERROR_CORRUPT_MESSAGE
+                                                     : WIRE_ERROR_KAFKA_STORAGE_ERROR;
+        }
+    }
+    call_return(call);
+}
+
+static void listing_answer(struct listing *l)
+{
+    struct writer w = request_answer_begin(l->req);
+
+    wire_list_offsets_response_encode(&w, request_version(l->req), &l->out);
+    request_answer_finish(l->req, &w);
+}
+
+static void part_done(struct call *call)
+{
+    struct listing *l = LIST_ENTRY(call, struct listing_part, call)->listing;
+
+    if (--l->pending == 0)
+        listing_answer(l);
+}
+
+static bool part_start(struct listing *l, const struct meta_topic *topic,
+                       const struct wire_list_offsets_request_list_offsets_partition *in,
+                       struct wire_list_offsets_response_list_offsets_partition_response *out)
+{
+    struct broker_shard *shard = l->req->shard;
+    struct listing_part *part;
+
+    if (topic == NULL || in->partition_index < 0 || in->partition_index >= topic->partition_count) {
+        out->error_code = WIRE_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        return true;
+    }
+    if (!authorise(l->req, AUTHORISE_DESCRIBE, AUTHORISE_TOPIC, topic->name)) {
+        out->error_code = WIRE_ERROR_TOPIC_AUTHORIZATION_FAILED;
+        return true;
+    }
+    part = arena_alloc(&l->req->arena, sizeof(*part));
+    if (part == NULL)
+        return false;
+    part->listing = l;
+    part->topic_id = topic->id;
+    part->index = in->partition_index;
+    part->current_leader_epoch = in->current_leader_epoch;
+    part->timestamp = in->timestamp;
+    part->out = out;
+    part->call.run = part_run;
+    part->call.done = part_done;
+    l->pending++;
+    call_start(&part->call, shard, shard_of(shard, topic->id, in->partition_index));
+    return true;
+}
+
+static bool topic_start(struct listing *l, int32_t t)
+{
+    const struct wire_list_offsets_request_list_offsets_topic *in = &l->in.topics[t];
+    struct wire_list_offsets_response_list_offsets_topic_response *out = &l->out.topics[t];
+    const struct meta_topic *topic = meta_image_topic(l->req->shard->image, in->name);
+
+    wire_list_offsets_response_list_offsets_topic_response_init(out);
+    out->name = in->name;
+    out->partitions =
+        arena_alloc_array(&l->req->arena, (size_t)in->partitions_count, sizeof(*out->partitions));
+    if (out->partitions == NULL)
+        return false;
+    out->partitions_count = in->partitions_count;
+    for (int32_t i = 0; i < in->partitions_count; i++) {
+        wire_list_offsets_response_list_offsets_partition_response_init(&out->partitions[i]);
+        out->partitions[i].partition_index = in->partitions[i].partition_index;
+        if (!part_start(l, topic, &in->partitions[i], &out->partitions[i]))
+            return false;
+    }
+    return true;
+}
+
+void handle_list_offsets(struct request *req)
+{
+    struct reader r = reader_init(req->body, req->body_size);
+    struct listing *l = arena_alloc(&req->arena, sizeof(*l));
+    bool is_started = true;
+
+    if (l == NULL) {
+        request_drop(req, "out of memory");
+        return;
+    }
+    l->req = req;
+    if (wire_list_offsets_request_decode(&r, request_version(req), &req->arena, &l->in) != E_OK ||
+        reader_done(&r) != E_OK) {
+        request_drop(req, "list-offsets request does not decode");
+        return;
+    }
+    wire_list_offsets_response_init(&l->out);
+    l->out.topics =
+        arena_alloc_array(&req->arena, (size_t)l->in.topics_count, sizeof(*l->out.topics));
+    if (l->out.topics == NULL) {
+        request_drop(req, "out of memory");
+        return;
+    }
+    l->pending = 1;
+    for (int32_t t = 0; is_started && t < l->in.topics_count; t++) {
+        l->out.topics_count++;
+        is_started = topic_start(l, t);
+    }
+    /* A topic that could not be started shows the partitions that it has so far. */
+    if (--l->pending == 0)
+        listing_answer(l);
+}

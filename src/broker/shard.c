@@ -1,0 +1,341 @@
+#include "broker/shard_priv.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "broker/broker_priv.h"
+#include "broker/fetch_session_priv.h"
+#include "broker/request_priv.h"
+#include "broker/session_priv.h"
+#include "config/config.h"
+#include "config/topic.h"
+#include "os/os.h"
+#include "replica/manager.h"
+#include "replica/partition.h"
+#include "trace/trace.h"
+
+enum {
+    DRAIN_CHECK_MS = 20,
+    DROPPED_TRACES_MAX = 10, /* lines, in so many ms */
+    DROPPED_TRACES_MS = 10 * 1000,
+    /* What a batch may decompress to while it is checked. */
+    UNPACKED_BYTES_MAX_MIN = 64 * 1024 * 1024,
+};
+
+struct broker_shard *shard_of(const struct broker_shard *shard, struct uuid topic_id, int32_t index)
+{
+    struct broker *broker = shard->broker;
+
+    return &broker->shards[replica_owner(topic_id, index, broker->shard_count)];
+}
+
+enum err shard_partition(struct broker_shard *shard, struct uuid topic_id, int32_t index,
+                         struct partition **partition_out)
+{
+    struct partition_id id = {.topic_id = topic_id, .index = index};
+
+    return replica_find(shard->manager, id, partition_out);
+}
+
+enum wire_error shard_partition_error(enum err e)
+{
+    switch (e) {
+    case E_OK:
+        return WIRE_ERROR_NONE;
+    case E_NOT_FOUND:
+        return WIRE_ERROR_NOT_LEADER_OR_FOLLOWER; /* the client asks for metadata and retries */
+    default:
+        return WIRE_ERROR_KAFKA_STORAGE_ERROR;
+    }
+}
+
+/* Sessions. */
+
+void shard_add_session(struct broker_shard *shard, struct session *session)
+{
+    list_push_back(&shard->sessions, &session->node);
+    counter_add(&shard->connections_opened, 1);
+}
+
+void shard_remove_session(struct broker_shard *shard, struct session *session)
+{
+    list_remove(&session->node);
+    counter_add(&shard->connections_closed, 1);
+    atomic_fetch_sub_explicit(&shard->broker->connections, 1, memory_order_relaxed);
+}
+
+void shard_session_refused(struct broker_shard *shard)
+{
+    counter_add(&shard->connections_refused, 1);
+    atomic_fetch_sub_explicit(&shard->broker->connections, 1, memory_order_relaxed);
+}
+
+void shard_count_request(struct broker_shard *shard, const struct request *req)
+{
+    int64_t us = (os_mono_ns(shard->broker->os) - req->arrived_ns) / 1000;
+
+    counter_add(&shard->requests[req->api->key], 1);
+    if (req->api->key == WIRE_API_PRODUCE)
+        hist_record(&shard->produce_us, (uint64_t)us);
+    else if (req->api->key == WIRE_API_FETCH)
+        hist_record(&shard->fetch_us, (uint64_t)us);
+}
+
+void shard_trace_session(struct broker_shard *shard, const struct session *session,
+                         const char *reason)
+{
+    if (trace_limit_pass(&shard->dropped_limit, shard->broker->trace, TRACE_INFO, TRACE_BROKER,
+                         "connection_dropped"))
+        trace_event(shard->broker->trace, TRACE_INFO, TRACE_BROKER, "connection_dropped",
+                    TRACE_FIELDS(trace_text("peer", conn_peer(session->conn)),
+                                 trace_text("reason", reason)));
+}
+
+/* Topic settings. */
+
+static void settings_clear(struct broker_shard *shard)
+{
+    struct map_iter it = {0};
+    struct topic_settings *settings;
+
+    while ((settings = map_slice_next(&shard->topic_settings, &it, NULL)) != NULL)
+        mem_free(settings);
+    map_slice_clear(&shard->topic_settings);
+}
+
+struct config_topic *shard_topic_config(const struct broker_shard *shard,
+                                        const struct meta_topic *topic)
+{
+    struct meta_configs configs =
+        meta_image_configs(shard->image, META_RESOURCE_TOPIC, topic->name);
+    struct config_topic *own = config_topic_new();
+
+    for (size_t i = 0; own != NULL && i < configs.count; i++) {
+        /* Values were checked when they were set; one that a newer version
+         * wrote and we do not know is as good as unset. */
+        enum err e = config_topic_set(own, configs.at[i].name, configs.at[i].value, NULL);
+
+        (void)e;
+    }
+    return own;
+}
+
+static void settings_resolve(struct broker_shard *shard, struct topic_settings *settings)
+{
+    const struct config *broker = shard->broker->config;
+    const struct meta_topic *topic = meta_image_topic_by_id(shard->image, settings->topic_id);
+    struct config_topic *own = topic == NULL ? NULL : shard_topic_config(shard, topic);
+    const char *policy = config_topic_text(broker, own, CONFIG_TOPIC_CLEANUP_POLICY);
+    const char *type = config_topic_text(broker, own, CONFIG_TOPIC_TIMESTAMP_TYPE);
+
+    settings->message_bytes_max =
+        (int32_t)config_topic_i64(broker, own, CONFIG_TOPIC_MAX_MESSAGE_BYTES);
+    settings->is_compacted = strstr(policy, "compact") != NULL;
+    settings->is_log_append_time = strcmp(type, "LogAppendTime") == 0;
+    settings->before_max_ms = config_topic_i64(broker, own, CONFIG_TOPIC_TIMESTAMP_BEFORE_MS);
+    settings->after_max_ms = config_topic_i64(broker, own, CONFIG_TOPIC_TIMESTAMP_AFTER_MS);
+    config_topic_free(own);
+}
+
+const struct topic_settings *shard_topic_settings(struct broker_shard *shard, struct uuid topic_id)
+{
+    struct slice key = slice_of(topic_id.bytes, sizeof(topic_id.bytes));
+    struct topic_settings *settings = map_slice_find(&shard->topic_settings, key);
+
+    if (settings != NULL)
+        return settings;
+    settings = mem_alloc_zero(sizeof(*settings));
+    if (settings == NULL)
+        return NULL;
+    settings->topic_id = topic_id;
+    key = slice_of(settings->topic_id.bytes, sizeof(settings->topic_id.bytes));
+    if (map_slice_put(&shard->topic_settings, key, settings) != E_OK) {
+        mem_free(settings);
+        return NULL;
+    }
+    settings_resolve(shard, settings);
+    return settings;
+}
+
+/* Metadata. */
+
+static void on_records(void *ctx, const struct quorum_batch *batch)
+{
+    struct broker_shard *shard = ctx;
+    struct report report = {0};
+
+    for (size_t i = 0; i < meta_records_count(batch->records); i++) {
+        enum err e = meta_image_apply(shard->image, meta_records_at(batch->records, i),
+                                      &shard->delta, &report);
+
+        if (e != E_OK) {
+            /* The controller applied the same record before: only memory can fail here. */
+            trace_event(
+                shard->broker->trace, TRACE_ERROR, TRACE_BROKER, "metadata_apply_failed",
+                TRACE_FIELDS(trace_offset(batch->last_offset), trace_text("error", report.text)));
+        }
+    }
+    meta_image_set_offset(shard->image, batch->last_offset);
+    if (!shard->is_caught_up)
+        return;
+    settings_clear(shard);
+    replica_apply(shard->manager, shard->image, &shard->delta);
+    meta_delta_clear(&shard->delta);
+}
+
+static void on_caught_up(void *ctx)
+{
+    struct broker_shard *shard = ctx;
+
+    shard->is_caught_up = true;
+    replica_apply(shard->manager, shard->image, &shard->delta);
+    meta_delta_clear(&shard->delta);
+    broker_on_shard_ready(shard->broker);
+}
+
+/* Stop: drain sessions, leave the quorum, close the partitions, tell the broker. */
+
+static void on_gone(void *ctx)
+{
+    struct broker_shard *shard = ctx;
+
+    replica_manager_close(shard->manager);
+    shard->manager = NULL;
+    replica_shard_close(shard->replicas);
+    shard->replicas = NULL;
+    broker_on_shard_stopped(shard->broker);
+}
+
+static void drain_check(struct loop_timer *timer)
+{
+    struct broker_shard *shard = LIST_ENTRY(timer, struct broker_shard, drain_timer);
+    struct list_node *node;
+
+    if (!list_is_empty(&shard->sessions) && loop_now_ms(shard->loop) < shard->drain_until_ms) {
+        loop_timer_start(shard->loop, timer, loop_now_ms(shard->loop) + DRAIN_CHECK_MS);
+        return;
+    }
+    node = shard->sessions.next;
+    while (node != &shard->sessions) {
+        struct session *session = LIST_ENTRY(node, struct session, node);
+
+        node = node->next;
+        session_close(session, "the broker stops and the client does not read");
+    }
+    quorum_unobserve(&shard->observer);
+}
+
+static void drain_start(struct loop_task *task)
+{
+    struct broker_shard *shard = LIST_ENTRY(task, struct broker_shard, drain_task);
+    struct list_node *node = shard->sessions.next;
+
+    shard->is_draining = true;
+    shard->drain_until_ms = loop_now_ms(shard->loop) + BROKER_STOP_MS / 2;
+    while (node != &shard->sessions) {
+        struct session *session = LIST_ENTRY(node, struct session, node);
+
+        node = node->next;
+        session_drain(session);
+    }
+    shard->drain_timer.fire = drain_check;
+    loop_timer_start(shard->loop, &shard->drain_timer, loop_now_ms(shard->loop) + 1);
+}
+
+void shard_stop(struct broker_shard *shard)
+{
+    shard->drain_task.run = drain_start;
+    loop_post(shard->loop, &shard->drain_task);
+}
+
+/* Open and close. */
+
+static enum err replicas_open(struct broker_shard *shard)
+{
+    struct broker *broker = shard->broker;
+    struct replica_options replica_options = {
+        .loop = shard->loop,
+        .pool = broker->pool,
+        .trace = broker->trace,
+    };
+    struct replica_manager_options manager_options = {
+        .roots = broker->roots,
+        .trace = broker->trace,
+        .node_id = broker->node_id,
+        .shard_index = shard->index,
+        .shard_count = broker->shard_count,
+        .config = broker->config,
+    };
+    enum err e = replica_shard_open(&replica_options, &shard->replicas);
+
+    if (e != E_OK)
+        return e;
+    manager_options.shard = shard->replicas;
+    return replica_manager_open(&manager_options, &shard->manager);
+}
+
+enum err shard_open(struct broker *broker, int index, struct loop *loop)
+{
+    struct broker_shard *shard = &broker->shards[index];
+    const struct config *config = broker->config;
+    int64_t frame_max = config_i64(config, CONFIG_SOCKET_REQUEST_MAX);
+    uint64_t seed;
+    enum err e;
+
+    os_random(broker->os, &seed, sizeof(seed));
+    shard->broker = broker;
+    shard->index = index;
+    shard->loop = loop;
+    list_init(&shard->sessions);
+    list_init(&shard->free_requests);
+    map_slice_init_borrowing(&shard->topic_settings, seed);
+    meta_delta_init(&shard->delta);
+    trace_limit_init(&shard->dropped_limit, DROPPED_TRACES_MAX, DROPPED_TRACES_MS);
+    shard->frame_bytes_max = (int32_t)frame_max;
+    shard->idle_timeout_ms = config_i64(config, CONFIG_CONNECTIONS_IDLE_MS);
+    shard->budget.limit_bytes =
+        (size_t)config_i64(config, CONFIG_QUEUED_REQUEST_BYTES) / (size_t)broker->shard_count;
+    shard->validates_compressed = config_bool(config, CONFIG_LOG_VALIDATE_COMPRESSED);
+    buf_init(&shard->scratch,
+             (size_t)(frame_max > UNPACKED_BYTES_MAX_MIN ? frame_max : UNPACKED_BYTES_MAX_MIN));
+    shard->image = meta_image_new(seed);
+    shard->fetch_sessions = fetch_sessions_new(
+        (int)(config_i64(config, CONFIG_FETCH_SESSION_SLOTS) / broker->shard_count), seed);
+    if (shard->image == NULL || shard->fetch_sessions == NULL)
+        return E_NOMEM;
+    e = replicas_open(shard);
+    if (e != E_OK)
+        return e;
+    shard->observer = (struct quorum_observer){
+        .loop = loop,
+        .ctx = shard,
+        .on_records = on_records,
+        .on_caught_up = on_caught_up,
+        .on_gone = on_gone,
+    };
+    quorum_observe(broker->quorum, &shard->observer);
+    return E_OK;
+}
+
+void shard_close(struct broker_shard *shard)
+{
+    struct list_node *node;
+
+    if (shard->broker == NULL)
+        return; /* was never opened */
+    while ((node = list_pop_front(&shard->free_requests)) != NULL) {
+        struct request *req = LIST_ENTRY(node, struct request, node);
+
+        arena_release(&req->arena);
+        buf_release(&req->answer);
+        mem_free(req);
+    }
+    replica_manager_close(shard->manager);
+    replica_shard_close(shard->replicas);
+    fetch_sessions_free(shard->fetch_sessions);
+    settings_clear(shard);
+    map_slice_release(&shard->topic_settings);
+    meta_delta_release(&shard->delta);
+    meta_image_free(shard->image);
+    buf_release(&shard->scratch);
+}

@@ -1,0 +1,121 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/counter.h"
+#include "base/err.h"
+#include "base/hist.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/uuid.h"
+#include "meta/image.h"
+#include "net/conn.h"
+#include "net/loop.h"
+#include "quorum/quorum.h"
+#include "trace/trace.h"
+#include "wire/error.h"
+
+struct broker;
+struct config_topic;
+struct fetch_sessions;
+struct partition;
+struct replica_manager;
+struct replica_shard;
+struct request;
+struct session;
+struct topic_settings;
+
+/*
+ * Broker_shard: one loop's part of the broker: its connections, its partitions
+ * and its own copy of the metadata image. Shares nothing that changes with the
+ * other shards; they talk by calls (call_priv.h).
+ *
+ * Owner: the broker. Thread: its loop; counters may be read from any.
+ */
+enum { SHARD_API_KEYS = 128, SHARD_SCRATCH_BYTES_KEPT = 256 * 1024 };
+
+struct broker_shard {
+    struct broker *broker;
+    int index;
+    struct loop *loop;
+    struct replica_shard *replicas;
+    struct replica_manager *manager;
+    struct meta_image *image;
+    struct quorum_observer observer;
+    bool is_caught_up; /* the image holds all that was there at start */
+
+    struct list_node sessions;
+    struct net_budget budget;
+    int32_t frame_bytes_max;
+    int64_t idle_timeout_ms;
+    struct list_node free_requests;
+    int free_request_count;
+    struct map_slice topic_settings; /* by topic id; emptied when metadata changes */
+    struct meta_delta delta;         /* of the records being applied */
+    struct buf scratch;              /* for decompression while a batch is checked */
+    bool validates_compressed;       /* log.validate.compressed */
+    struct fetch_sessions *fetch_sessions;
+    int64_t producer_id_next; /* of the block that the controller gave us */
+    int64_t producer_id_end;
+    bool is_draining;
+    int64_t drain_until_ms;
+    struct loop_timer drain_timer;
+    struct loop_task drain_task;
+
+    struct trace_limit dropped_limit;
+
+    struct counter connections_opened;
+    struct counter connections_closed;
+    struct counter connections_refused;
+    struct counter requests[SHARD_API_KEYS];
+    struct counter bytes_in;  /* records accepted by produce */
+    struct counter bytes_out; /* records sent by fetch */
+    struct hist produce_us;   /* from the last byte of a request to its answer */
+    struct hist fetch_us;
+};
+
+void shard_add_session(struct broker_shard *shard, struct session *session);
+void shard_remove_session(struct broker_shard *shard, struct session *session);
+void shard_session_refused(struct broker_shard *shard);
+void shard_count_request(struct broker_shard *shard, const struct request *req);
+void shard_trace_session(struct broker_shard *shard, const struct session *session,
+                         const char *reason);
+
+/* The shard that owns the partition. */
+struct broker_shard *shard_of(const struct broker_shard *shard, struct uuid topic_id,
+                              int32_t index);
+
+/*
+ * The partition, on the shard that owns it.
+ *
+ *   E_NOT_FOUND  no such partition, or not yet, or no longer
+ *   E_BROKEN     its log could not be opened
+ */
+NODISCARD enum err shard_partition(struct broker_shard *shard, struct uuid topic_id, int32_t index,
+                                   struct partition **partition_out);
+
+/* What a client is told for an error of shard_partition. */
+enum wire_error shard_partition_error(enum err e);
+
+/*
+ * The settings of a topic that the data path asks for, resolved once and kept
+ * until metadata change.
+ */
+struct topic_settings {
+    struct uuid topic_id;
+    int32_t message_bytes_max;
+    bool is_compacted;
+    bool is_log_append_time;
+    int64_t before_max_ms; /* message.timestamp.before.max.ms */
+    int64_t after_max_ms;
+};
+
+/* NULL only when memory is out. */
+const struct topic_settings *shard_topic_settings(struct broker_shard *shard, struct uuid topic_id);
+
+/* The overrides of a topic, ready for config_topic_*(); NULL (no overrides) when memory is out. */
+struct config_topic *shard_topic_config(const struct broker_shard *shard,
+                                        const struct meta_topic *topic);
