@@ -107,7 +107,109 @@ static void values_out_of_range_are_refused(void **state)
             "setting listeners: listener PLAINTEXT://:70000: the port is not in [0, 65535]");
 }
 
+static void stand_ins_count_until_the_real_one_is_set(void **state)
+{
+    struct config *c = config_new();
+
+    set(c, "log.retention.hours", "1", CONFIG_SOURCE_ENV);
+    assert_int_equal(config_i64(c, CONFIG_LOG_RETENTION_MS), 3600000);
+    assert_int_equal(config_source(c, CONFIG_LOG_RETENTION_MS), CONFIG_SOURCE_ENV);
+    set(c, "log.retention.minutes", "2", CONFIG_SOURCE_FILE);
+    assert_int_equal(config_i64(c, CONFIG_LOG_RETENTION_MS), 120000);
+    assert_string_equal(config_text(c, CONFIG_LOG_RETENTION_MS), "120000");
+    set(c, "log.retention.ms", "3", CONFIG_SOURCE_FILE);
+    assert_int_equal(config_i64(c, CONFIG_LOG_RETENTION_MS), 3);
+    config_unset(c, text("log.retention.ms"), CONFIG_SOURCE_FILE);
+    set(c, "log.retention.minutes", "-1", CONFIG_SOURCE_FILE);
+    assert_int_equal(config_i64(c, CONFIG_LOG_RETENTION_MS), -1);
+    set(c, "log.dir", "/a", CONFIG_SOURCE_FILE);
+    assert_string_equal(config_text(c, CONFIG_LOG_DIRS), "/a");
+    set(c, "log.dirs", " /b , /c ", CONFIG_SOURCE_FILE);
+    assert_string_equal(config_text(c, CONFIG_LOG_DIRS), "/b , /c");
+    assert_int_equal(config_i64(c, CONFIG_LOG_FLUSH_MS), INT64_MAX);
+    config_free(c);
+}
+
+static void the_environment_and_the_command_line(void **state)
+{
+    struct config *c = config_new();
+    struct report r = {0};
+
+    assert_int_equal(config_set_env(c, text("DLOG_LOG_RETENTION_MS=1000"), &r), E_OK);
+    assert_int_equal(config_i64(c, CONFIG_LOG_RETENTION_MS), 1000);
+    assert_int_equal(config_set_env(c, text("DLOG_TEST_ANYTHING=1"), &r), E_OK);
+    assert_int_equal(config_set_env(c, text("PATH=/bin"), &r), E_OK);
+    assert_int_equal(config_set_env(c, text("DLOG_SHARD=2"), &r), E_INVAL);
+    assert_string_equal(r.text, "unknown setting 'shard', did you mean 'shards'? "
+                                "(from environment DLOG_SHARD)");
+    assert_int_equal(config_set_argument(c, text("shards=0"), &r), E_INVAL);
+    assert_string_equal(r.text, "setting shards: value 0 is not in [1, 64] (from --set)");
+    assert_int_equal(config_set_argument(c, text("shards"), &r), E_INVAL);
+    assert_string_equal(r.text, "--set wants name=value");
+    assert_int_equal(config_set_argument(c, text("broker.rack=a=b"), &r), E_OK);
+    assert_string_equal(config_text(c, CONFIG_BROKER_RACK), "a=b");
+    config_free(c);
+}
+
+static void only_dynamic_settings_change_in_the_cluster(void **state)
+{
+    struct config *c = config_new();
+    struct report r = {0};
+
+    assert_int_equal(config_set(c, text("shards"), text("2"), CONFIG_SOURCE_DYNAMIC, &r), E_DENIED);
+    set(c, "log.segment.bytes", "2048", CONFIG_SOURCE_ARGUMENT);
+    set(c, "log.segment.bytes", "4096", CONFIG_SOURCE_DYNAMIC_DEFAULT);
+    assert_int_equal(config_i64(c, CONFIG_LOG_SEGMENT_BYTES), 4096);
+    config_unset_all(c, CONFIG_SOURCE_DYNAMIC_DEFAULT);
+    assert_int_equal(config_i64(c, CONFIG_LOG_SEGMENT_BYTES), 2048);
+    config_free(c);
+}
+
+static void contradictions_are_found(void **state)
+{
+    struct config *c = config_new();
+    struct report r = {0};
+
+    set(c, "disk.warn.percent", "96", CONFIG_SOURCE_FILE);
+    assert_int_equal(config_check(c, &r), E_INVAL);
+    assert_string_equal(r.text,
+                        "setting disk.warn.percent (96) is more than disk.throttle.percent (95)");
+    config_unset(c, text("disk.warn.percent"), CONFIG_SOURCE_FILE);
+    set(c, "advertised.listeners", "SSL://h:1", CONFIG_SOURCE_FILE);
+    assert_int_equal(config_check(c, &r), E_INVAL);
+    assert_string_equal(r.text,
+                        "setting advertised.listeners: SSL://h:1 has no listener of that name");
+    set(c, "advertised.listeners", "PLAINTEXT://:1", CONFIG_SOURCE_FILE);
+    assert_int_equal(config_check(c, &r), E_INVAL);
+    set(c, "advertised.listeners", "PLAINTEXT://h:1", CONFIG_SOURCE_FILE);
+    assert_int_equal(config_check(c, &r), E_OK);
+    config_free(c);
+}
+
+/* Names are unique within their scope, documented in one line, and defaults fit. */
+static void the_table_is_sound(void **state)
+{
+    for (enum config_id id = 0; id < CONFIG_COUNT; id++) {
+        struct config_entry e = config_entry(id);
+        bool is_topic = (e.scope & CONFIG_TOPIC) != 0;
+
+        assert_int_equal(e.id, id);
+        assert_int_equal(config_find(text(e.name), is_topic ? CONFIG_TOPIC : CONFIG_BROKER), id);
+        assert_false(config_is_unused(text(e.name)));
+        assert_true(strlen(e.documentation) > 10);
+        assert_null(strchr(e.documentation, '\n'));
+        assert_null(strchr(e.documentation, '|'));
+        assert_true(e.min <= e.max);
+        assert_true(e.type != CONFIG_ENUM || e.choices != NULL);
+        assert_true(is_topic == (id >= CONFIG_TOPIC_FIRST));
+    }
+}
+
 TESTS(test_config, cmocka_unit_test(defaults_are_valid),
       cmocka_unit_test(precedence_ignores_the_order_of_calls),
       cmocka_unit_test(names_are_known_unused_or_refused),
-      cmocka_unit_test(values_out_of_range_are_refused));
+      cmocka_unit_test(values_out_of_range_are_refused),
+      cmocka_unit_test(stand_ins_count_until_the_real_one_is_set),
+      cmocka_unit_test(the_environment_and_the_command_line),
+      cmocka_unit_test(only_dynamic_settings_change_in_the_cluster),
+      cmocka_unit_test(contradictions_are_found), cmocka_unit_test(the_table_is_sound));
