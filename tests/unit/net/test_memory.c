@@ -99,7 +99,7 @@ static void an_idle_connection_is_small(void **state)
     }
     bytes = (mallinfo2().uordblks - before) / COUNT;
     print_message("# %zu bytes for an idle connection\n", bytes);
-    assert_in_range(bytes, 1, 700);
+    assert_in_range(bytes, 0, 700); /* 0: an instrument has its own allocator */
     for (int i = 0; i < COUNT; i++)
         close(fds[i]);
     RIG_UNTIL(rig, rig->conns[rig->count - 1].is_closed);
