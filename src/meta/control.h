@@ -54,7 +54,7 @@ struct meta_topic_result {
 
 /*
  * New topics. Sets validate_only aside: a request with it gets results and adds
- * no records. Names that occur twice are INVALID_REQUEST, each of them once.
+ * no records. A name that occurs twice is INVALID_REQUEST at each place.
  * The array has one result for each topic of the request.
  */
 NODISCARD enum err meta_create_topics(struct meta_control *control,
@@ -99,7 +99,11 @@ enum { META_PRODUCER_ID_BLOCK = 1000 };
 NODISCARD enum err meta_allocate_producer_ids(struct meta_control *control, int32_t broker_id,
                                               int64_t broker_epoch, int64_t *first_id_out);
 
-/* IncrementalAlterConfigs (KIP-339): one setting of one resource. */
+/*
+ * The broker-wide or topic settings are checked with config/; an unknown one is
+ * INVALID_CONFIG.
+ *
+ * IncrementalAlterConfigs (KIP-339): one setting of one resource. */
 enum meta_alter_kind {
     META_ALTER_SET = 0,
     META_ALTER_DELETE = 1,
@@ -138,8 +142,18 @@ NODISCARD enum err meta_alter_configs(struct meta_control *control,
 /* What a new cluster begins with: its feature levels. */
 NODISCARD enum err meta_bootstrap(struct meta_control *control);
 
+/* The features that this build knows: for registrations and for ApiVersions. */
+struct meta_supported_feature {
+    const char *name;
+    int16_t version_min;
+    int16_t version_max;
+    int16_t level; /* that a new cluster finalizes */
+};
+
+const struct meta_supported_feature *meta_supported_features(size_t *count_out);
+
 /* Kafka's rule for names: 1 to 249 of [a-zA-Z0-9._-], neither "." nor "..". */
 bool meta_topic_name_is_valid(struct slice name);
 
-/* Topics of the system: no one may create or delete them by request. */
+/* Topics that clients may write to through their coordinators only. */
 bool meta_topic_is_internal(struct slice name);

@@ -35,6 +35,10 @@ enum {
     META_TOPIC_NAME_SIZE_MAX = 249,
     META_ENDPOINTS_MAX = 16,
     META_FEATURES_MAX = 32,
+    META_BROKERS_MAX = 10 * 1000,
+    META_CONFIGS_MAX = 1000,             /* of one resource */
+    META_DELETED_MAX = 1000 * 1000,      /* ids of deleted topics that are remembered */
+    META_RECORD_ARENA_MAX = 1024 * 1024, /* for decoding one record */
 };
 
 enum { META_NO_LEADER = -1, META_NO_BROKER_EPOCH = -1 };
@@ -156,12 +160,17 @@ NODISCARD enum err meta_image_apply(struct meta_image *image, struct slice recor
 int64_t meta_image_offset(const struct meta_image *image);
 void meta_image_set_offset(struct meta_image *image, int64_t offset);
 
+/* The topic whose name differs from `name` in dots and underscores at most; NULL: none. */
+const struct meta_topic *meta_image_colliding(const struct meta_image *image, struct slice name);
+
 /* NULL: there is none. */
 const struct meta_topic *meta_image_topic(const struct meta_image *image, struct slice name);
 const struct meta_topic *meta_image_topic_by_id(const struct meta_image *image, struct uuid id);
 
 /* Every topic, in no order: `it` starts as {0}; NULL at the end. */
 const struct meta_topic *meta_image_next_topic(const struct meta_image *image, struct map_iter *it);
+/* Did a topic of this id exist and was deleted? */
+bool meta_image_was_deleted(const struct meta_image *image, struct uuid id);
 size_t meta_image_topic_count(const struct meta_image *image);
 int64_t meta_image_partition_count(const struct meta_image *image);
 
@@ -179,7 +188,13 @@ size_t meta_image_broker_count(const struct meta_image *image);
 const struct meta_broker *meta_image_broker_at(const struct meta_image *image, size_t index);
 const struct meta_broker *meta_image_broker(const struct meta_image *image, int32_t id);
 
-/* Finalized features, and the level of one; 0: not finalized. */
+/*
+ * Finalized features. kraft.version is among them from the start: it comes from
+ * control records of the log, which no image sees.
+ */
+enum { META_KRAFT_VERSION = 1 };
+
+/* All of them, and the level of one; 0: not finalized. */
 const struct meta_feature *meta_image_features(const struct meta_image *image, size_t *count_out);
 int16_t meta_image_feature_level(const struct meta_image *image, struct slice name);
 

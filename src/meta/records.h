@@ -33,5 +33,8 @@ struct slice meta_records_at(const struct meta_records *records, size_t index);
 /* Copy `value` behind the others. E_TOO_BIG, E_NOMEM. */
 NODISCARD enum err meta_records_add(struct meta_records *records, struct slice value);
 
+/* What was written to `bytes` since the last value is the next one. E_TOO_BIG, E_NOMEM. */
+NODISCARD enum err meta_records_seal(struct meta_records *records);
+
 /* Forget the last ones so that `count` are left. */
 void meta_records_cut(struct meta_records *records, size_t count);

@@ -1,1 +1,546 @@
 #include "replica/manager.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/parse.h"
+#include "config/config.h"
+#include "config/topic.h"
+#include "net/loop.h"
+#include "os/os.h"
+#include "replica/manager_priv.h"
+#include "trace/trace.h"
+
+enum {
+    NAME_SIZE_MAX = 300,   /* "<topic>-<index>" */
+    MAINTAIN_AT_ONCE = 16, /* partitions in one tick, so that no turn gets long */
+    MAINTAIN_TICK_MS = 10, /* the least */
+    RETRY_MS = 20,         /* for a directory that is still being closed */
+};
+
+/* Routing must not change between releases of a running cluster's tools; it is not on disk. */
+static const uint64_t OWNER_SEED = 0x9e3779b97f4a7c15;
+
+enum entry_state {
+    ENTRY_OPEN,
+    ENTRY_WAITS,   /* its directory is being closed by an earlier life of the name */
+    ENTRY_OFFLINE, /* could not be opened */
+};
+
+/* One partition that this shard should have. */
+struct replica_entry {
+    struct partition_id id;
+    char *topic;
+    enum entry_state state;
+    struct partition *partition; /* when open */
+    size_t root;
+    int32_t leader_epoch;
+    struct log_options log_options;
+    struct list_node node; /* in the manager's turns */
+};
+
+struct replica_manager {
+    struct replica_manager_options options;
+    struct loop *loop;
+    struct map_slice entries; /* by id */
+    struct list_node turns;   /* all entries; the first is the next to be maintained */
+    size_t offline_count;
+    size_t waiting_count;
+    bool is_started;
+    struct loop_timer maintain_timer;
+    struct loop_timer retry_timer;
+};
+
+int replica_owner(struct uuid topic_id, int32_t index, int shards)
+{
+    uint64_t hash =
+        hash_u64(hash_bytes(slice_of(topic_id.bytes, sizeof(topic_id.bytes)), OWNER_SEED) +
+                     (uint64_t)(uint32_t)index,
+                 OWNER_SEED);
+
+    return (int)(hash % (uint64_t)shards);
+}
+
+static struct slice key_of(const struct partition_id *id)
+{
+    return slice_of(id, sizeof(*id));
+}
+
+static struct replica_entry *entry_find(const struct replica_manager *m, struct uuid topic_id,
+                                        int32_t index)
+{
+    struct partition_id id = {.topic_id = topic_id, .index = index};
+
+    return map_slice_find(&m->entries, key_of(&id));
+}
+
+static void trace_entry(const struct replica_manager *m, enum trace_level level, const char *event,
+                        const struct replica_entry *entry, enum err e, const char *text)
+{
+    trace_event(m->options.trace, level, TRACE_REPLICA, event,
+                TRACE_FIELDS(trace_topic(slice_of_text(entry->topic)),
+                             trace_partition(entry->id.index), trace_error(e),
+                             trace_text("text", text)));
+}
+
+/* Settings */
+
+struct log_options replica_log_options(const struct config *config, const struct meta_image *image,
+                                       const struct meta_topic *topic)
+{
+    enum { COMPACT = 1, DELETE = 2 }; /* bits of cleanup.policy */
+    struct meta_configs configs = meta_image_configs(image, META_RESOURCE_TOPIC, topic->name);
+    struct config_topic *t = config_topic_new();
+    struct log_options o = log_options_default();
+    unsigned policy;
+
+    /* What the controller accepted is set; what an older release accepted and we do not is
+     * left at its default. */
+    for (size_t i = 0; i < configs.count && t != NULL; i++) {
+        enum err e = config_topic_set(t, configs.at[i].name, configs.at[i].value, NULL);
+
+        (void)e;
+    }
+    o.durability = (enum log_durability)config_topic_choice(config, t, CONFIG_TOPIC_DURABILITY);
+    o.flush_messages = config_topic_i64(config, t, CONFIG_TOPIC_FLUSH_MESSAGES);
+    o.flush_ms = config_topic_i64(config, t, CONFIG_TOPIC_FLUSH_MS);
+    o.segment_bytes = config_topic_i64(config, t, CONFIG_TOPIC_SEGMENT_BYTES);
+    o.segment_ms = config_topic_i64(config, t, CONFIG_TOPIC_SEGMENT_MS);
+    o.segment_index_bytes = config_topic_i64(config, t, CONFIG_TOPIC_SEGMENT_INDEX_BYTES);
+    o.index_interval_bytes = config_topic_i64(config, t, CONFIG_TOPIC_INDEX_INTERVAL);
+    o.retention_ms = config_topic_i64(config, t, CONFIG_TOPIC_RETENTION_MS);
+    o.retention_bytes = config_topic_i64(config, t, CONFIG_TOPIC_RETENTION_BYTES);
+    o.file_delete_delay_ms = config_topic_i64(config, t, CONFIG_TOPIC_DELETE_DELAY_MS);
+    o.producer_id_expiration_ms = config_i64(config, CONFIG_PRODUCER_ID_EXPIRATION_MS);
+    o.preallocate = config_topic_bool(config, t, CONFIG_TOPIC_PREALLOCATE);
+    policy = config_topic_choice(config, t, CONFIG_TOPIC_CLEANUP_POLICY);
+    o.is_compacted = (policy & COMPACT) != 0;
+    o.is_deleted = (policy & DELETE) != 0;
+    config_topic_free(t);
+    return o;
+}
+
+/* Entries */
+
+static void entry_free(struct replica_manager *m, struct replica_entry *entry)
+{
+    if (entry->state == ENTRY_OFFLINE)
+        m->offline_count--;
+    if (entry->state == ENTRY_WAITS)
+        m->waiting_count--;
+    list_remove(&entry->node);
+    map_slice_remove(&m->entries, key_of(&entry->id));
+    replica_roots_count_out(m->options.roots, entry->root);
+    mem_free(entry->topic);
+    mem_free(entry);
+}
+
+static void entry_state_set(struct replica_manager *m, struct replica_entry *entry,
+                            enum entry_state state)
+{
+    m->offline_count += (state == ENTRY_OFFLINE) - (entry->state == ENTRY_OFFLINE);
+    m->waiting_count += (state == ENTRY_WAITS) - (entry->state == ENTRY_WAITS);
+    entry->state = state;
+}
+
+static void entry_open(struct replica_manager *m, struct replica_entry *entry)
+{
+    struct partition_open open = {
+        .id = entry->id,
+        .topic = slice_of_text(entry->topic),
+        .leader_epoch = entry->leader_epoch,
+        .root = replica_roots_at(m->options.roots, entry->root),
+        .log = entry->log_options,
+    };
+    struct report report = {{0}};
+    enum err e = partition_open(m->options.shard, &open, &entry->partition, &report);
+
+    if (e == E_OK) {
+        entry_state_set(m, entry, ENTRY_OPEN);
+    } else if (e == E_BUSY) {
+        entry_state_set(m, entry, ENTRY_WAITS);
+        if (!m->retry_timer.is_started)
+            loop_timer_start(m->loop, &m->retry_timer, loop_now_ms(m->loop) + RETRY_MS);
+    } else {
+        entry_state_set(m, entry, ENTRY_OFFLINE);
+        trace_entry(m, TRACE_ERROR, "partition_offline", entry, e, report.text);
+    }
+}
+
+static void on_retry(struct loop_timer *timer)
+{
+    struct replica_manager *m = LIST_ENTRY(timer, struct replica_manager, retry_timer);
+
+    for (struct list_node *n = m->turns.next; n != &m->turns; n = n->next) {
+        struct replica_entry *entry = LIST_ENTRY(n, struct replica_entry, node);
+
+        if (entry->state == ENTRY_WAITS)
+            entry_open(m, entry);
+    }
+}
+
+/* Open the log of a directory that nothing will use any more, and delete it. */
+static void delete_directory(struct replica_manager *m, size_t root, const char *name)
+{
+    struct log_options options = log_options_default();
+    struct report report = {{0}};
+    struct log_recovery recovery;
+    struct log *log;
+    enum err e = log_open(replica_roots_at(m->options.roots, root), name, &options,
+                          os_wall_ms(loop_os(m->loop)), &log, &recovery, &report);
+
+    if (e == E_OK)
+        e = log_delete(log);
+    trace_event(m->options.trace, e == E_OK ? TRACE_INFO : TRACE_WARN, TRACE_REPLICA,
+                "deleted_topic_removed",
+                TRACE_FIELDS(trace_text("directory", name), trace_error(e),
+                             trace_text("text", report.text)));
+}
+
+/*
+ * The root for a partition that is about to be opened. At start its directory
+ * may be there; one of a deleted topic that had the same name goes first.
+ */
+static size_t choose_root(struct replica_manager *m, const struct meta_image *image,
+                          const struct meta_topic *topic, int32_t index)
+{
+    char name[NAME_SIZE_MAX];
+    struct uuid id;
+    size_t root;
+
+    snprintf(name, sizeof(name), "%s-%d", (const char *)topic->name.at, (int)index);
+    if (m->is_started || !replica_roots_find(m->options.roots, name, &root))
+        return replica_roots_take(m->options.roots);
+    id = replica_roots_topic_id(m->options.roots, root, name);
+    if (!uuid_equal(id, topic->id) && meta_image_was_deleted(image, id))
+        delete_directory(m, root, name);
+    replica_roots_count_in(m->options.roots, root);
+    return root;
+}
+
+static struct replica_entry *entry_new(struct replica_manager *m, const struct meta_image *image,
+                                       const struct meta_topic *topic, int32_t index)
+{
+    struct replica_entry *entry = mem_alloc_zero(sizeof(*entry));
+    char *name = mem_alloc(topic->name.size + 1);
+
+    if (entry == NULL || name == NULL)
+        goto failed;
+    slice_to_text(topic->name, name, topic->name.size + 1);
+    entry->topic = name;
+    entry->id = (struct partition_id){.topic_id = topic->id, .index = index};
+    if (map_slice_put(&m->entries, key_of(&entry->id), entry) != E_OK)
+        goto failed;
+    entry->root = choose_root(m, image, topic, index);
+    list_push_back(&m->turns, &entry->node);
+    return entry;
+failed:
+    mem_free(name);
+    mem_free(entry);
+    return NULL;
+}
+
+static bool is_replica(const struct replica_manager *m, const struct meta_partition *p)
+{
+    for (int32_t i = 0; i < p->replicas.count; i++) {
+        if (p->replicas.at[i] == m->options.node_id)
+            return true;
+    }
+    return false;
+}
+
+/* Following the image */
+
+/* Not a replica any more: the bytes stay until somebody decides about them. */
+static void entry_close(struct replica_manager *m, struct replica_entry *entry)
+{
+    if (entry->state == ENTRY_OPEN)
+        partition_close(entry->partition);
+    entry_free(m, entry);
+}
+
+static void entry_delete(struct replica_manager *m, struct replica_entry *entry)
+{
+    enum err e = entry->state == ENTRY_OPEN ? partition_delete(entry->partition) : E_OK;
+
+    /* What is left of it is found and finished off at the next start. */
+    if (e != E_OK)
+        trace_entry(m, TRACE_WARN, "partition_delete_failed", entry, e, "");
+    entry_free(m, entry);
+}
+
+static void follow_epoch(struct replica_manager *m, struct replica_entry *entry,
+                         int32_t leader_epoch)
+{
+    enum err e = E_OK;
+
+    entry->leader_epoch = leader_epoch;
+    if (entry->state == ENTRY_OPEN)
+        e = partition_lead(entry->partition, leader_epoch);
+    if (e != E_OK)
+        trace_entry(m, TRACE_ERROR, "leader_epoch_failed", entry, e, "");
+}
+
+static void follow_partition(struct replica_manager *m, const struct meta_image *image,
+                             const struct meta_topic *topic, int32_t index)
+{
+    const struct meta_partition *p = meta_topic_partition(topic, index);
+    struct replica_entry *entry;
+
+    if (p == NULL ||
+        replica_owner(topic->id, index, m->options.shard_count) != m->options.shard_index)
+        return;
+    entry = entry_find(m, topic->id, index);
+    if (!is_replica(m, p)) {
+        if (entry != NULL)
+            entry_close(m, entry);
+        return;
+    }
+    if (entry != NULL) {
+        follow_epoch(m, entry, p->leader_epoch);
+        return;
+    }
+    entry = entry_new(m, image, topic, index);
+    if (entry == NULL)
+        return; /* the broker answers that it does not have the partition */
+    entry->leader_epoch = p->leader_epoch;
+    entry->log_options = replica_log_options(m->options.config, image, topic);
+    entry->state = ENTRY_OPEN;
+    entry_open(m, entry);
+}
+
+static void follow_deletion(struct replica_manager *m, const struct meta_change *change)
+{
+    for (int32_t i = 0; i < change->partition_count; i++) {
+        struct replica_entry *entry = entry_find(m, change->topic_id, i);
+
+        if (entry != NULL)
+            entry_delete(m, entry);
+    }
+}
+
+static void follow_config(struct replica_manager *m, const struct meta_image *image,
+                          const struct meta_topic *topic)
+{
+    struct log_options options = replica_log_options(m->options.config, image, topic);
+
+    for (int32_t i = 0; i < topic->partition_count; i++) {
+        struct replica_entry *entry = entry_find(m, topic->id, i);
+
+        if (entry == NULL)
+            continue;
+        entry->log_options = options;
+        if (entry->state == ENTRY_OPEN)
+            partition_set_options(entry->partition, &options);
+    }
+}
+
+static void follow_configs(struct replica_manager *m, const struct meta_image *image,
+                           const struct meta_change *change)
+{
+    const struct meta_topic *topic = meta_image_topic_by_id(image, change->topic_id);
+    struct map_iter it = {0};
+
+    if (topic != NULL)
+        follow_config(m, image, topic);
+    if (!uuid_is_zero(change->topic_id))
+        return;
+    while ((topic = meta_image_next_topic(image, &it)) != NULL)
+        follow_config(m, image, topic);
+}
+
+static void follow(struct replica_manager *m, const struct meta_image *image,
+                   const struct meta_change *change)
+{
+    const struct meta_topic *topic = meta_image_topic_by_id(image, change->topic_id);
+
+    switch (change->kind) {
+    case META_PARTITION_CREATED:
+    case META_PARTITION_CHANGED:
+        if (topic != NULL)
+            follow_partition(m, image, topic, change->partition);
+        break;
+    case META_TOPIC_DELETED:
+        follow_deletion(m, change);
+        break;
+    case META_CONFIG_CHANGED:
+        follow_configs(m, image, change);
+        break;
+    case META_TOPIC_CREATED:
+    case META_BROKER_CHANGED:
+    case META_FEATURE_CHANGED:
+    case META_PRODUCER_IDS_CHANGED:
+        break;
+    }
+}
+
+/* Directories that no partition uses */
+
+/* "orders-eu-3" is partition 3 of orders-eu; false when it is no such name. */
+static bool split_name(const char *name, struct slice *topic_out, int32_t *index_out)
+{
+    const char *dash = NULL;
+    int64_t index;
+
+    for (const char *c = name; *c != 0; c++) {
+        if (*c == '-')
+            dash = c;
+    }
+    if (dash == NULL || dash == name || parse_i64(slice_of_text(dash + 1), &index) != E_OK ||
+        index < 0 || index > INT32_MAX)
+        return false;
+    *topic_out = slice_of(name, (size_t)(dash - name));
+    *index_out = (int32_t)index;
+    return true;
+}
+
+static void check_found(struct replica_manager *m, const struct meta_image *image,
+                        const struct replica_found *found)
+{
+    const struct meta_topic *topic;
+    struct slice name;
+    struct uuid id;
+    int32_t index;
+
+    if (!split_name(found->name, &name, &index) || slice_equal_text(name, "__cluster_metadata"))
+        return;
+    topic = meta_image_topic(image, name);
+    if (topic != NULL && meta_topic_partition(topic, index) != NULL)
+        return; /* whoever owns that partition opens it, or finds that it is another's */
+    id = replica_roots_topic_id(m->options.roots, found->root, found->name);
+    if (replica_owner(id, index, m->options.shard_count) != m->options.shard_index)
+        return; /* one shard deletes or warns */
+    if (meta_image_was_deleted(image, id))
+        delete_directory(m, found->root, found->name);
+    else
+        trace_event(m->options.trace, TRACE_WARN, TRACE_REPLICA, "stray_directory",
+                    TRACE_FIELDS(trace_text("directory", found->name),
+                                 trace_text("root", log_root_path(replica_roots_at(m->options.roots,
+                                                                                   found->root))),
+                                 trace_text("text", "no such topic; left alone")));
+}
+
+static void start(struct replica_manager *m, const struct meta_image *image)
+{
+    const struct meta_topic *topic;
+    struct map_iter it = {0};
+
+    while ((topic = meta_image_next_topic(image, &it)) != NULL) {
+        for (int32_t i = 0; i < topic->partition_count; i++)
+            follow_partition(m, image, topic, i);
+    }
+    for (size_t i = 0; i < m->options.roots->found_count; i++)
+        check_found(m, image, &m->options.roots->found[i]);
+    m->is_started = true;
+}
+
+void replica_apply(struct replica_manager *manager, const struct meta_image *image,
+                   const struct meta_delta *delta)
+{
+    if (!manager->is_started) {
+        start(manager, image);
+        return;
+    }
+    for (size_t i = 0; i < delta->changes.count; i++)
+        follow(manager, image, vec_at(&delta->changes, i));
+}
+
+/* Maintenance */
+
+static void maintain(struct replica_manager *m, struct replica_entry *entry)
+{
+    enum err e;
+
+    if (entry->state != ENTRY_OPEN || log_is_broken(partition_log(entry->partition)))
+        return;
+    e = log_maintain(partition_log(entry->partition), partition_high_watermark(entry->partition),
+                     loop_wall_ms(m->loop));
+    if (e != E_OK)
+        trace_entry(m, TRACE_WARN, "log_maintain_failed", entry, e, "");
+}
+
+/* When `count` more may be looked at, so that all are once per interval. */
+static void maintain_later(struct replica_manager *m)
+{
+    int64_t interval_ms = config_i64(m->options.config, CONFIG_LOG_RETENTION_CHECK_MS);
+    int64_t ticks = (int64_t)m->entries.count / MAINTAIN_AT_ONCE + 1;
+    int64_t wait_ms = interval_ms / ticks;
+
+    if (wait_ms < MAINTAIN_TICK_MS)
+        wait_ms = MAINTAIN_TICK_MS;
+    if (wait_ms > INT32_MAX)
+        wait_ms = INT32_MAX;
+    loop_timer_start(m->loop, &m->maintain_timer, loop_now_ms(m->loop) + wait_ms);
+}
+
+static void on_maintain(struct loop_timer *timer)
+{
+    struct replica_manager *m = LIST_ENTRY(timer, struct replica_manager, maintain_timer);
+    size_t count = m->entries.count < MAINTAIN_AT_ONCE ? m->entries.count : MAINTAIN_AT_ONCE;
+
+    for (size_t i = 0; i < count; i++) {
+        struct list_node *node = list_pop_front(&m->turns);
+
+        list_push_back(&m->turns, node);
+        maintain(m, LIST_ENTRY(node, struct replica_entry, node));
+    }
+    maintain_later(m);
+}
+
+/* The whole */
+
+enum err replica_manager_open(const struct replica_manager_options *options,
+                              struct replica_manager **manager_out)
+{
+    struct replica_manager *m = mem_alloc_zero(sizeof(*m));
+    uint64_t seed;
+
+    if (m == NULL)
+        return E_NOMEM;
+    assert(options->shard_index >= 0 && options->shard_index < options->shard_count);
+    m->options = *options;
+    m->loop = replica_shard_loop(options->shard);
+    os_random(loop_os(m->loop), &seed, sizeof(seed));
+    map_slice_init_borrowing(&m->entries, seed);
+    list_init(&m->turns);
+    m->maintain_timer.fire = on_maintain;
+    m->retry_timer.fire = on_retry;
+    maintain_later(m);
+    *manager_out = m;
+    return E_OK;
+}
+
+void replica_manager_close(struct replica_manager *manager)
+{
+    struct list_node *node;
+
+    if (manager == NULL)
+        return;
+    loop_timer_stop(manager->loop, &manager->maintain_timer);
+    loop_timer_stop(manager->loop, &manager->retry_timer);
+    while ((node = list_first(&manager->turns)) != NULL)
+        entry_free(manager, LIST_ENTRY(node, struct replica_entry, node));
+    map_slice_release(&manager->entries);
+    mem_free(manager);
+}
+
+enum err replica_find(struct replica_manager *manager, struct partition_id id,
+                      struct partition **partition_out)
+{
+    struct replica_entry *entry = entry_find(manager, id.topic_id, id.index);
+
+    if (entry == NULL)
+        return E_NOT_FOUND;
+    if (entry->state != ENTRY_OPEN)
+        return E_BROKEN;
+    *partition_out = entry->partition;
+    return E_OK;
+}
+
+size_t replica_offline_count(const struct replica_manager *manager)
+{
+    return manager->offline_count;
+}

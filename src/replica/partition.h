@@ -24,7 +24,9 @@ struct trace;
  * Owner:  the replica_shard it was opened in; that loop's thread only.
  *
  * Invariants
- *   (1) log start <= high watermark <= synced offset of the log
+ *   (1) log start <= high watermark <= log end; under durability `always` it is
+ *       never past the synced offset, under `interval` and `os` committed means
+ *       appended
  *   (2) last stable offset <= high watermark
  *   (3) an append's done() is called exactly once, in the order of appends
  */
@@ -46,8 +48,17 @@ struct replica_options {
 NODISCARD enum err replica_shard_open(const struct replica_options *options,
                                       struct replica_shard **shard_out);
 
-/* Sync everything, complete what waits, close all logs cleanly. */
+/*
+ * Sync everything, complete what waits, close all logs cleanly. On the loop's
+ * thread, or after the loop and the pool have stopped. While the loop runs no
+ * sync may be on the pool (replica_shard_is_idle).
+ */
 void replica_shard_close(struct replica_shard *shard);
+
+struct loop *replica_shard_loop(const struct replica_shard *shard);
+
+/* Nothing waits for a sync and none is running. */
+bool replica_shard_is_idle(const struct replica_shard *shard);
 
 struct partition_id {
     struct uuid topic_id;
@@ -56,7 +67,10 @@ struct partition_id {
 
 /*
  * Open (or create) the log "<topic>-<index>" and lead it at `leader_epoch`.
- * Errors of log_open. E_EXISTS: open already.
+ *
+ *   E_EXISTS  open already
+ *   E_BUSY    its directory is being closed, or another process has it; try later
+ *   errors of log_open
  */
 struct partition_open {
     struct partition_id id;
@@ -69,7 +83,11 @@ struct partition_open {
 NODISCARD enum err partition_open(struct replica_shard *shard, const struct partition_open *open,
                                   struct partition **partition_out, struct report *report);
 
-/* Waiting appends end with E_NOT_LEADER, watches fire; then the log is closed, or deleted. */
+/*
+ * Waiting appends end with E_NOT_LEADER, watches fire (both in the next run of
+ * the turn hook); then the log is closed, or deleted. When a sync of it is on
+ * the pool that happens as soon as it ends; `p` is gone for the caller at once.
+ */
 void partition_close(struct partition *p);
 NODISCARD enum err partition_delete(struct partition *p);
 
@@ -84,6 +102,13 @@ struct partition_id partition_id(const struct partition *p);
 const char *partition_topic(const struct partition *p);
 struct log *partition_log(struct partition *p);
 int32_t partition_leader_epoch(const struct partition *p);
+
+/* Lead it in a newer epoch; an older one is ignored. */
+NODISCARD enum err partition_lead(struct partition *p, int32_t leader_epoch);
+
+/* New settings of its log; the next append and maintenance follow them. */
+void partition_set_options(struct partition *p, const struct log_options *options);
+
 int64_t partition_high_watermark(const struct partition *p);
 int64_t partition_last_stable_offset(const struct partition *p);
 
