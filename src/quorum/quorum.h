@@ -15,8 +15,8 @@
 #include "net/loop.h"
 #include "wire/error.h"
 
-struct log_root;
 struct os_pool;
+struct replica_roots;
 struct trace;
 
 /*
@@ -41,12 +41,12 @@ struct trace;
 struct quorum;
 
 struct quorum_options {
-    struct loop *loop;       /* the controller's */
-    struct os_pool *pool;    /* may be NULL */
-    struct trace *trace;     /* may be NULL */
-    struct log_root *root;   /* holds meta.properties and __cluster_metadata-0 */
-    int32_t node_id;         /* as configured; -1: the one of meta.properties, or 1 */
-    struct slice cluster_id; /* as configured; NULL: the one of meta.properties, or a new one */
+    struct loop *loop;           /* the controller's */
+    struct os_pool *pool;        /* may be NULL */
+    struct trace *trace;         /* may be NULL */
+    struct replica_roots *roots; /* meta.properties in each; the log in the first, or where it is */
+    int32_t node_id;             /* as configured; -1: the one of meta.properties, or 1 */
+    struct slice cluster_id;     /* as configured; NULL: the one of meta.properties, or a new one */
     const struct meta_endpoint *endpoints; /* advertised listeners; copied */
     int32_t endpoint_count;
     struct slice rack; /* NULL: none */
@@ -67,6 +67,9 @@ NODISCARD enum err quorum_open(const struct quorum_options *options, struct quor
 
 /* Every op must be done, every observer removed or its loop stopped. */
 void quorum_close(struct quorum *quorum);
+
+/* Controller's loop: no op and no commit is under way. */
+bool quorum_is_idle(const struct quorum *quorum);
 
 /* Constant after open. */
 int32_t quorum_node_id(const struct quorum *quorum);
@@ -134,13 +137,14 @@ struct quorum_observer {
     /* After quorum_unobserve(): no call will follow. */
     void (*on_gone)(void *ctx);
 
-    struct loop_task task; /* from here on: private */
-    struct list_node node;
-    struct quorum *quorum;
+    struct quorum *quorum; /* from here on: private to the observer's loop */
+    bool is_leaving;
+    struct loop_task task; /* handed to and fro */
+    struct loop_task leave_task;
+    struct list_node node; /* from here on: private to the controller's loop */
     int64_t next_offset;
     bool is_live;
     bool is_caught_up;
-    bool is_leaving;
 };
 
 void quorum_observe(struct quorum *quorum, struct quorum_observer *observer);

@@ -37,6 +37,9 @@ void replica_roots_close(struct replica_roots *roots);
 size_t replica_roots_count(const struct replica_roots *roots);
 struct log_root *replica_roots_at(const struct replica_roots *roots, size_t index);
 
+/* The root in which a directory of that name was when the node started; false: none. */
+bool replica_roots_find(const struct replica_roots *roots, const char *name, size_t *root_out);
+
 /*
  * Manager: makes a shard's partitions be what the metadata says. Opens, closes
  * and deletes the partitions whose owner the shard is; nothing a directory

@@ -23,9 +23,6 @@ struct replica_roots {
     size_t found_capacity;
 };
 
-/* Where a directory of that name was at start; false: nowhere. */
-bool replica_roots_find(const struct replica_roots *roots, const char *name, size_t *root_out);
-
 /* Take the root with the fewest partitions, or this one; and give it back. */
 size_t replica_roots_take(struct replica_roots *roots);
 void replica_roots_count_in(struct replica_roots *roots, size_t root);

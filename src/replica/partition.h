@@ -117,7 +117,8 @@ int64_t partition_last_stable_offset(const struct partition *p);
  * bytes may be reused once partition_append has returned.
  *
  * done() comes later in this turn or in a later one, never from inside
- * partition_append; `err` and `appended` are set. A duplicate that is
+ * partition_append; `err` and `appended` are set. Already on return an `err`
+ * other than E_OK is final: nothing was appended. A duplicate that is
  * committed already, or will be with an earlier append, is E_OK with
  * is_duplicate and its first offset.
  *
