@@ -89,10 +89,10 @@ struct log_options log_options_default(void);
 
 /* What opening found. */
 struct log_recovery {
-    bool was_clean;          /* nothing was scanned */
+    bool was_clean; /* nothing was scanned */
     int64_t scanned_bytes;
-    int64_t torn_bytes;      /* cut from the tail; kept aside as *.torn-<pos> */
-    int32_t damaged_ranges;  /* kept, and answered with E_CORRUPT */
+    int64_t torn_bytes;     /* cut from the tail; kept aside as *.torn-<pos> */
+    int32_t damaged_ranges; /* kept, and answered with E_CORRUPT */
     int32_t indexes_rebuilt;
 };
 
@@ -139,11 +139,15 @@ void log_max_timestamp(const struct log *log, int64_t *timestamp_out, int64_t *o
  *
  *   E_DUPLICATE     all of it was appended before: `result_out` says where
  *   E_OUT_OF_ORDER  a producer's sequence has a gap
- *   E_FENCED        a producer epoch older than the newest one
- *   E_NOT_FOUND     producer id unknown and sequence is not 0 (UNKNOWN_PRODUCER_ID)
+ *   E_FENCED        a producer epoch older than the newest one, or a leader epoch older than
+ *                   the log's latest
  *   E_OUT_OF_RANGE  follower form: does not continue the log
- *   E_TOO_BIG       larger than a segment may be
- *   E_BROKEN, E_NO_SPACE, E_IO
+ *   E_TOO_BIG       larger than a segment may be, or of more than 64 producers
+ *   E_TRUNCATED, E_CORRUPT, E_UNSUPPORTED, E_INVAL  the bytes are not whole batches
+ *   E_BROKEN, E_NO_SPACE (nothing was appended, the log is whole), E_IO, E_NOMEM
+ *
+ * As in Kafka 4 a producer id that is not known may begin at any sequence (KIP-360).
+ * A replica's append to an empty log may begin at any offset.
  */
 struct log_append {
     uint8_t *bytes;
@@ -168,10 +172,12 @@ NODISCARD enum err log_append(struct log *log, const struct log_append *append,
  * Appends between begin and finish are not covered by that sync.
  */
 struct log_sync {
-    struct os_job job;  /* for the owner's use with a pool */
+    struct os_job job; /* for the owner's use with a pool */
     struct log *log;
     struct os_file *files[2]; /* the active segment, and one just sealed */
     int64_t end_offset;
+    int64_t end_bytes;  /* private */
+    int32_t generation; /* private */
     enum err result;
 };
 
@@ -211,10 +217,15 @@ void log_range_release(struct log_range *range);
 NODISCARD enum err log_find_timestamp(struct log *log, int64_t timestamp_ms, int64_t limit_offset,
                                       int64_t *offset_out, int64_t *timestamp_out);
 
-/* Cut everything at and above `offset`, physically and synced, before returning. */
+/*
+ * Cut everything at and above `offset`, physically and synced, before returning. A batch
+ * that holds `offset` goes whole: log_end_offset() says where the log ends then. Nothing
+ * happens at or past the end; E_OUT_OF_RANGE below the start. A failure breaks the log.
+ */
 NODISCARD enum err log_truncate(struct log *log, int64_t offset);
 
-/* Move the start to `offset` (DeleteRecords); whole segments below it go. E_OUT_OF_RANGE past the end. */
+/* Move the start to `offset` (DeleteRecords); whole segments below it go. E_OUT_OF_RANGE past the
+ * end. */
 NODISCARD enum err log_delete_before(struct log *log, int64_t offset);
 
 /* Background work that is due: roll by age, retention below `limit_offset`, deleting files. */

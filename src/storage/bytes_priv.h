@@ -1,0 +1,33 @@
+#pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+/* Big-endian fields of index entries, at places that were checked before. */
+static inline uint32_t bytes_u32(const uint8_t *at)
+{
+    uint32_t v;
+
+    memcpy(&v, at, sizeof(v));
+    return __builtin_bswap32(v);
+}
+
+static inline uint64_t bytes_u64(const uint8_t *at)
+{
+    uint64_t v;
+
+    memcpy(&v, at, sizeof(v));
+    return __builtin_bswap64(v);
+}
+
+static inline void bytes_put_u32(uint8_t *at, uint32_t v)
+{
+    v = __builtin_bswap32(v);
+    memcpy(at, &v, sizeof(v));
+}
+
+static inline void bytes_put_u64(uint8_t *at, uint64_t v)
+{
+    v = __builtin_bswap64(v);
+    memcpy(at, &v, sizeof(v));
+}

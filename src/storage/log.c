@@ -1,0 +1,397 @@
+#include "storage/log.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "os/dir.h"
+#include "os/file.h"
+#include "os/os.h"
+#include "storage/log_priv.h"
+#include "storage/time_index.h"
+
+struct log_options log_options_default(void)
+{
+    return (struct log_options){.durability = LOG_DURABILITY_ALWAYS,
+                                .flush_messages = INT64_MAX,
+                                .flush_ms = INT64_MAX,
+                                .segment_bytes = 1024 * 1024 * 1024,
+                                .segment_ms = 7 * 24 * 3600 * 1000ll,
+                                .segment_index_bytes = 10 * 1024 * 1024,
+                                .index_interval_bytes = 4096,
+                                .retention_ms = 7 * 24 * 3600 * 1000ll,
+                                .retention_bytes = -1,
+                                .file_delete_delay_ms = 60 * 1000,
+                                .producer_id_expiration_ms = 24 * 3600 * 1000ll,
+                                .is_deleted = true};
+}
+
+enum err log_dir_open(const struct log *log, struct os_dir **dir_out)
+{
+    return os_dir_open_in(log->root->dir, log->name, false, dir_out);
+}
+
+int64_t log_segment_end(const struct log *log, size_t i)
+{
+    return i + 1 < log_segment_count(log) ? log_segment_at(log, i + 1)->base_offset
+                                          : log->end_offset;
+}
+
+size_t log_segment_index(const struct log *log, int64_t offset)
+{
+    size_t low = 0, high = log_segment_count(log);
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (log_segment_at(log, middle)->base_offset <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low == 0 ? 0 : low - 1;
+}
+
+enum err log_break(struct log *log, enum err e)
+{
+    log->is_broken = true;
+    atomic_store_explicit(&log->root->is_broken, true, memory_order_relaxed);
+    return e;
+}
+
+bool log_refuses(const struct log *log)
+{
+    return log->is_broken || log_root_is_broken(log->root);
+}
+
+/* Close the sealed segment that was not read for longest. */
+static void close_one(struct log *log)
+{
+    struct segment *oldest = NULL;
+
+    for (size_t i = 0; i + 1 < log_segment_count(log); i++) {
+        struct segment *s = log_segment_at(log, i);
+
+        if (s->file != NULL && s != log->sealed_unsynced &&
+            (oldest == NULL || s->used_tick < oldest->used_tick))
+            oldest = s;
+    }
+    if (oldest != NULL) {
+        segment_close_files(oldest);
+        log->open_sealed_count--;
+    }
+}
+
+enum err log_use_segment(struct log *log, struct segment *s)
+{
+    struct os_dir *dir;
+    enum err e;
+
+    s->used_tick = ++log->tick;
+    if (s->file != NULL)
+        return E_OK;
+    e = log_dir_open(log, &dir);
+    if (e != E_OK)
+        return e;
+    e = segment_open_file(s, dir);
+    os_dir_close(dir);
+    if (e == E_OK && s != log_active(log) && ++log->open_sealed_count > LOG_OPEN_SEALED_MAX)
+        close_one(log);
+    return e;
+}
+
+enum err log_use_indexes(struct log *log, struct segment *s)
+{
+    struct os_dir *dir;
+    enum err e = log_use_segment(log, s);
+
+    if (e != E_OK)
+        return e;
+    if ((s->offsets.is_loaded && s->times.is_loaded) ||
+        (s->offsets.file != NULL && s->times.file != NULL))
+        return E_OK;
+    e = log_dir_open(log, &dir);
+    if (e != E_OK)
+        return e;
+    e = s == log_active(log) ? segment_load_indexes(s, dir) : segment_open_indexes(s, dir);
+    os_dir_close(dir);
+    return e;
+}
+
+void log_memo_clear(struct log *log)
+{
+    for (int i = 0; i < LOG_MEMO_COUNT; i++)
+        log->memo[i] = (struct log_memo){.offset = -1, .segment = -1};
+    log->limit = (struct log_memo){.offset = -1, .segment = -1};
+}
+
+void log_memo_add(struct log *log, const struct segment *s, int64_t offset, int64_t pos)
+{
+    log->memo[log->memo_next++ % LOG_MEMO_COUNT] =
+        (struct log_memo){.offset = offset, .pos = pos, .segment = s->base_offset};
+}
+
+void log_refresh_max_timestamp(struct log *log)
+{
+    log->max_timestamp = -1;
+    log->max_timestamp_offset = -1;
+    for (size_t i = 0; i < log_segment_count(log); i++) {
+        const struct segment *s = log_segment_at(log, i);
+
+        if (s->max_timestamp > log->max_timestamp) {
+            log->max_timestamp = s->max_timestamp;
+            log->max_timestamp_offset = s->max_timestamp_offset;
+        }
+    }
+}
+
+static void log_free(struct log *log)
+{
+    for (size_t i = 0; i < log_segment_count(log); i++)
+        segment_free(log_segment_at(log, i));
+    vec_release(&log->segments);
+    vec_release(&log->snapshots);
+    vec_release(&log->deletions);
+    buf_release(&log->begun_snapshot);
+    epoch_release(&log->epochs);
+    producer_release(&log->producers);
+    mem_free(log->name);
+    mem_free(log);
+}
+
+static struct log *log_new(struct log_root *root, const char *name,
+                           const struct log_options *options, int64_t wall_ms)
+{
+    size_t name_size = strlen(name) + 1;
+    struct log *log = mem_alloc_zero(sizeof(*log));
+
+    if (log == NULL)
+        return NULL;
+    vec_init(&log->segments, sizeof(struct segment *), LOG_SEGMENTS_MAX);
+    vec_init(&log->snapshots, sizeof(int64_t), 2 * LOG_SEGMENTS_MAX);
+    vec_init(&log->deletions, sizeof(struct log_deletion), LOG_SEGMENTS_MAX);
+    buf_init(&log->begun_snapshot, SEGMENT_INDEX_BYTES_MAX);
+    epoch_init(&log->epochs);
+    producer_init(&log->producers);
+    log_memo_clear(log);
+    log->root = root;
+    log->options = *options;
+    log->wall_ms = wall_ms;
+    log->begun.offset = -1;
+    log->max_timestamp = -1;
+    log->max_timestamp_offset = -1;
+    log->has_gaps = options->is_compacted;
+    log->name = mem_alloc(name_size);
+    if (log->name == NULL) {
+        log_free(log);
+        return NULL;
+    }
+    memcpy(log->name, name, name_size);
+    return log;
+}
+
+enum err log_open(struct log_root *root, const char *name, const struct log_options *options,
+                  int64_t wall_ms, struct log **log_out, struct log_recovery *recovery_out,
+                  struct report *report)
+{
+    struct log_recovery recovery = {.was_clean = true};
+    struct os_dir *dir = NULL;
+    struct log *log = log_new(root, name, options, wall_ms);
+    enum err e = log == NULL ? E_NOMEM : os_dir_open_in(root->dir, name, true, &dir);
+
+    if (e == E_OK)
+        e = recover_log(log, dir, &recovery, report);
+    else
+        report_set(report, "%s", err_text(e));
+    os_dir_close(dir);
+    if (e != E_OK) {
+        report_prefix(report, "log %s/%s", root->path, name);
+        if (log != NULL)
+            log_free(log);
+        return e;
+    }
+    producer_expire(&log->producers, wall_ms, options->producer_id_expiration_ms);
+    for (size_t i = 0; i < log_segment_count(log); i++)
+        log->size_bytes += log_segment_at(log, i)->size;
+    log_refresh_max_timestamp(log);
+    *log_out = log;
+    if (recovery_out != NULL)
+        *recovery_out = recovery;
+    return E_OK;
+}
+
+/* Leave the log so that the next open scans nothing. Errors only cost a scan then. */
+static void close_cleanly(struct log *log)
+{
+    struct segment *s = log_active(log);
+    struct log_point end = log_end_point(log);
+    struct os_dir *dir;
+
+    if (log_sync(log) != E_OK)
+        return;
+    if (log->recovery.offset == end.offset && log->recovery.segment == end.segment &&
+        log->recovery.pos == end.pos)
+        return; /* so it is already */
+    if (s->allocated > s->size &&
+        (os_file_truncate(s->file, s->size) != E_OK || os_file_sync(s->file) != E_OK))
+        return;
+    if (log_dir_open(log, &dir) != E_OK)
+        return;
+    if (log_use_indexes(log, s) != E_OK ||
+        time_index_add(&s->times, s->base_offset, s->max_timestamp, s->max_timestamp_offset) !=
+            E_OK ||
+        log_checkpoint_write(log, dir, &end, NULL) != E_OK) {
+        os_dir_close(dir);
+        return;
+    }
+    os_dir_close(dir);
+}
+
+void log_close(struct log *log)
+{
+    if (log == NULL)
+        return;
+    if (!log_refuses(log))
+        close_cleanly(log);
+    log_free(log);
+}
+
+enum err log_delete(struct log *log)
+{
+    char to[512];
+    uint8_t random[8];
+    struct log_root *root = log->root;
+    uint64_t number;
+    enum err e;
+
+    os_random(root->os, random, sizeof(random));
+    memcpy(&number, random, sizeof(number));
+    snprintf(to, sizeof(to), "%.400s.%016llx-delete", log->name, (unsigned long long)number);
+    e = os_dir_rename(root->dir, log->name, to);
+    if (e == E_OK)
+        e = os_dir_sync(root->dir);
+    if (e != E_OK)
+        return log_break(log, e);
+    log_free(log);
+    if (os_dir_remove_tree(root->dir, to) != E_OK)
+        return E_OK; /* log_root_list will */
+    return E_OK;
+}
+
+void log_set_options(struct log *log, const struct log_options *options)
+{
+    log->options = *options;
+    log->has_gaps |= options->is_compacted;
+}
+
+struct uuid log_topic_id(const struct log *log)
+{
+    return log->topic_id;
+}
+
+enum err log_set_topic_id(struct log *log, struct uuid topic_id)
+{
+    char text[UUID_TEXT_SIZE];
+    struct os_dir *dir;
+    struct buf file;
+    enum err e;
+
+    if (uuid_equal(log->topic_id, topic_id))
+        return E_OK;
+    if (log_refuses(log))
+        return E_BROKEN;
+    e = log_dir_open(log, &dir);
+    if (e != E_OK)
+        return e;
+    buf_init(&file, LOG_SMALL_FILE_MAX);
+    uuid_to_text(topic_id, text);
+    e = buf_printf(&file, "version: 0\ntopic_id: %s\n", text);
+    if (e == E_OK && !uuid_is_zero(log->topic_id)) { /* else the checkpoint could hold the old */
+        log->topic_id = (struct uuid){0};
+        e = log_checkpoint_rewrite(log, dir);
+    }
+    if (e == E_OK)
+        e = os_dir_replace_file(dir, LOG_METADATA_NAME, buf_slice(&file));
+    if (e == E_OK)
+        log->topic_id = topic_id;
+    buf_release(&file);
+    os_dir_close(dir);
+    return e;
+}
+
+int64_t log_start_offset(const struct log *log)
+{
+    return log->start_offset;
+}
+
+int64_t log_synced_offset(const struct log *log)
+{
+    return log->synced_offset;
+}
+
+int64_t log_end_offset(const struct log *log)
+{
+    return log->end_offset;
+}
+
+int64_t log_size_bytes(const struct log *log)
+{
+    return log->size_bytes;
+}
+
+bool log_is_broken(const struct log *log)
+{
+    return log_refuses(log);
+}
+
+void log_max_timestamp(const struct log *log, int64_t *timestamp_out, int64_t *offset_out)
+{
+    *timestamp_out = log->max_timestamp;
+    *offset_out = log->max_timestamp_offset;
+}
+
+int32_t log_latest_epoch(const struct log *log)
+{
+    return epoch_latest(&log->epochs);
+}
+
+enum err log_begin_epoch(struct log *log, int32_t epoch)
+{
+    struct os_dir *dir;
+    enum err e;
+
+    if (epoch <= epoch_latest(&log->epochs))
+        return E_OK;
+    e = log_sync(log); /* so that the epoch never begins past what a crash leaves */
+    if (e != E_OK)
+        return e;
+    e = log_dir_open(log, &dir);
+    if (e != E_OK)
+        return e;
+    e = epoch_begin(&log->epochs, epoch, log->end_offset);
+    if (e == E_OK) {
+        e = log_write_epochs(log, dir);
+        if (e != E_OK)
+            e = log_break(log, e);
+    }
+    os_dir_close(dir);
+    return e;
+}
+
+void log_epoch_end(const struct log *log, int32_t epoch, int32_t *epoch_out, int64_t *end_out)
+{
+    epoch_end(&log->epochs, epoch, log->end_offset, epoch_out, end_out);
+}
+
+int32_t log_epoch_at(const struct log *log, int64_t offset)
+{
+    return offset >= log->end_offset ? -1 : epoch_at(&log->epochs, offset);
+}
+
+int64_t log_first_unstable_offset(const struct log *log)
+{
+    int64_t first = log->producers.first_txn_offset;
+
+    return first >= 0 ? first : log->end_offset;
+}

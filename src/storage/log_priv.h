@@ -1,0 +1,248 @@
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/vec.h"
+#include "storage/epoch.h"
+#include "storage/log.h"
+#include "storage/producer.h"
+#include "storage/segment.h"
+
+struct os_lock;
+
+/* The inside of a log, for the files of this folder. docs/storage.md tells the whole. */
+
+enum {
+    LOG_SEGMENTS_MAX = 1 << 20,
+    LOG_OPEN_SEALED_MAX = 8, /* sealed segments of one log with their files open */
+    LOG_MEMO_COUNT = 8,
+    LOG_CHECKPOINT_BYTES = 64 * 1024 * 1024, /* of log between two checkpoints */
+    LOG_ZERO_FILL_BYTES = 4 * 1024 * 1024,
+    LOG_SMALL_FILE_MAX = 64 * 1024 * 1024 /* checkpoint and epoch files */
+};
+
+#define LOG_CHECKPOINT_NAME "dlog.checkpoint"
+#define LOG_EPOCHS_NAME     "leader-epoch-checkpoint"
+#define LOG_METADATA_NAME   "partition.metadata"
+#define LOG_FORMAT_NAME     "dlog.format"
+
+struct log_root {
+    struct os *os;
+    struct os_dir *dir;
+    struct os_lock *lock;
+    char *path;
+    atomic_bool is_broken;
+};
+
+/* The begin of a batch, or the end of the log. */
+struct log_point {
+    int64_t offset;
+    int64_t segment; /* base offset */
+    int64_t pos;
+    int64_t max_timestamp; /* of the segment up to there */
+    int64_t max_timestamp_offset;
+};
+
+/* A batch that begins at `pos`: where the next fetch of a sequential reader begins. */
+struct log_memo {
+    int64_t offset;
+    int64_t pos;
+    int64_t segment; /* base offset; -1: empty */
+};
+
+/* Files of a segment renamed to .deleted, to be removed when due. */
+struct log_deletion {
+    int64_t base_offset;
+    int64_t due_ms;
+};
+
+struct log {
+    struct log_root *root;
+    char *name;
+    struct log_options options;
+    struct vec segments; /* of struct segment *, owned, rising; the last is active */
+    int64_t start_offset;
+    int64_t synced_offset;
+    int64_t end_offset;
+    int64_t size_bytes;
+
+    int64_t appended_bytes;          /* ever, in this process */
+    int64_t synced_bytes;            /* of them */
+    int64_t checkpointed_bytes;      /* of them, at the last checkpoint */
+    int64_t unsynced_wall_ms;        /* when the oldest unsynced append came */
+    struct segment *sealed_unsynced; /* sealed since the last sync; in segments */
+    int32_t generation;              /* counts truncations: a sync begun before one is void */
+
+    struct log_point recovery; /* what the checkpoint file says */
+    struct log_point begun;    /* of a sync that will end in a checkpoint; offset -1: none */
+    struct buf begun_snapshot; /* the producers then */
+    int64_t max_timestamp;
+    int64_t max_timestamp_offset;
+    int64_t wall_ms;         /* the latest we were told */
+    int64_t tick;            /* counts reads, for closing files */
+    int64_t maintained_tick; /* at the last log_maintain */
+    struct log_memo limit;   /* the last limit of a read */
+    struct log_memo memo[LOG_MEMO_COUNT];
+    uint32_t memo_next;
+
+    struct epochs epochs;
+    struct producers producers;
+    struct vec snapshots; /* of int64_t: snapshot files there are, rising */
+    struct vec deletions; /* of struct log_deletion */
+    struct uuid topic_id;
+    int open_sealed_count;
+    bool recovery_has_snapshot; /* there are producers at the recovery point */
+    bool has_gaps; /* offsets may jump: compacted once, or copied from a compacted log */
+    bool is_broken;
+};
+
+/* ---- log.c ---- */
+
+/* The log's directory; close it after use: an idle log holds no descriptor. */
+NODISCARD enum err log_dir_open(const struct log *log, struct os_dir **dir_out);
+
+static inline size_t log_segment_count(const struct log *log)
+{
+    return log->segments.count;
+}
+
+static inline struct segment *log_segment_at(const struct log *log, size_t i)
+{
+    return *(struct segment **)vec_at(&log->segments, i);
+}
+
+static inline struct segment *log_active(const struct log *log)
+{
+    return log_segment_at(log, log->segments.count - 1);
+}
+
+/* One past the last offset that segment `i` may hold. */
+int64_t log_segment_end(const struct log *log, size_t i);
+
+/* The segment in which `offset` would be: the last that begins at or before it, else the first. */
+size_t log_segment_index(const struct log *log, int64_t offset);
+
+/* Remember a failed write or sync; returns E_BROKEN's reason `e` unchanged. */
+enum err log_break(struct log *log, enum err e);
+bool log_refuses(const struct log *log);
+
+/* Open segment `s` for reading or writing and keep few sealed ones open. */
+NODISCARD enum err log_use_segment(struct log *log, struct segment *s);
+
+/* The same with its indexes ready. */
+NODISCARD enum err log_use_indexes(struct log *log, struct segment *s);
+
+/* Let the indexes of a sealed segment go that were written out. */
+static inline void log_close_indexes(struct segment *s)
+{
+    segment_index_close(&s->offsets);
+    segment_index_close(&s->times);
+}
+
+void log_memo_clear(struct log *log);
+void log_memo_add(struct log *log, const struct segment *s, int64_t offset, int64_t pos);
+
+/* Largest timestamp over all segments, anew. */
+void log_refresh_max_timestamp(struct log *log);
+
+/* ---- log_append.c ---- */
+
+/* The end of the log, for a checkpoint. */
+struct log_point log_end_point(const struct log *log);
+
+/* Seal the active segment and begin one at the log end. */
+NODISCARD enum err log_roll(struct log *log);
+
+/* Create an empty segment file at `base_offset`, durably, and make it the last. */
+NODISCARD enum err log_add_segment(struct log *log, struct os_dir *dir, int64_t base_offset);
+
+/* ---- log_checkpoint.c ---- */
+
+/*
+ * dlog.checkpoint: what is known to be durable, so that recovery begins there.
+ * Format: docs/storage.md.
+ */
+struct log_checkpoint_segment {
+    int64_t base_offset;
+    int64_t size;
+    int64_t max_timestamp;
+    int64_t max_timestamp_offset;
+    int64_t first_timestamp;
+};
+
+struct log_checkpoint_damage {
+    int64_t segment;
+    struct segment_damage damage;
+};
+
+struct log_checkpoint {
+    int64_t start_offset;
+    int64_t recovery_point; /* offset */
+    int64_t window_bytes;   /* the most that may be unsynced; -1: no limit */
+    bool has_snapshot;      /* a producer snapshot must exist at the recovery point */
+    struct uuid topic_id;   /* zero: look into partition.metadata */
+    bool has_gaps;
+    struct vec segments; /* of log_checkpoint_segment; the last ends at the recovery point */
+    struct vec damaged;  /* of log_checkpoint_damage */
+};
+
+void log_checkpoint_init(struct log_checkpoint *c);
+void log_checkpoint_release(struct log_checkpoint *c);
+NODISCARD enum err log_checkpoint_encode(const struct log_checkpoint *c, struct buf *out);
+
+/* E_CORRUPT, E_UNSUPPORTED: a later version; E_NOMEM */
+NODISCARD enum err log_checkpoint_decode(struct log_checkpoint *c, struct slice text);
+
+/*
+ * Move the recovery point to `point`, below which all is synced: write indexes, the producer
+ * snapshot of that offset (`snapshot` is one encoded earlier; NULL: the producers as they are
+ * now) and the checkpoint.
+ */
+NODISCARD enum err log_checkpoint_write(struct log *log, struct os_dir *dir,
+                                        const struct log_point *point, const struct buf *snapshot);
+
+/* The checkpoint file alone, with the recovery point that stands. */
+NODISCARD enum err log_checkpoint_rewrite(struct log *log, struct os_dir *dir);
+
+/* leader-epoch-checkpoint, durably. */
+NODISCARD enum err log_write_epochs(struct log *log, struct os_dir *dir);
+
+/* ---- log_producers.c ---- */
+
+/* A producer snapshot file for `offset`; none when there are no producers. */
+NODISCARD enum err log_write_snapshot(struct log *log, struct os_dir *dir, int64_t offset,
+                                      const struct buf *encoded);
+
+/* Remove the snapshot files for offsets in [from, end) that no segment begins with. */
+NODISCARD enum err log_remove_snapshots(struct log *log, struct os_dir *dir, int64_t from,
+                                        int64_t end);
+
+/* Load the newest good snapshot at or below `offset`; its offset, or the log start, to from_out. */
+NODISCARD enum err log_load_snapshot(struct log *log, struct os_dir *dir, int64_t offset,
+                                     int64_t *from_out);
+
+/* Apply the batches in [from, to) to the producers, by their headers. */
+NODISCARD enum err log_replay_producers(struct log *log, int64_t from, int64_t to);
+
+/* producer_apply() for the batch at `pos` of an open file: control batches are read. */
+NODISCARD enum err log_apply_batch(struct log *log, struct segment_scan *scan, int64_t pos,
+                                   const struct batch_header *h);
+
+/* ---- log_recover.c ---- */
+
+/* Fill `log` from its directory. */
+NODISCARD enum err recover_log(struct log *log, struct os_dir *dir, struct log_recovery *recovery,
+                               struct report *report);
+
+/* ---- recover_scan.c ---- */
+
+/* Scan what lies behind the recovery point: find damage, cut a torn tail, rebuild indexes. */
+NODISCARD enum err recover_scan(struct log *log, struct os_dir *dir, int64_t window_bytes,
+                                struct log_recovery *recovery, struct report *report);
+
+/* ---- retention.c ---- */
+
+/* Drop whole sealed segments below the start offset; their files go later. */
+NODISCARD enum err retention_drop_segments(struct log *log, struct os_dir *dir);

@@ -1,0 +1,230 @@
+#include "storage/log_priv.h"
+
+#include "base/mem.h"
+#include "os/file.h"
+
+/*
+ * A read finds two positions, of its offset and of its limit, each by the memo
+ * of recent ones or by index and a hop over headers, then makes sure that every
+ * checksum between them was checked since the segment was opened.
+ */
+
+static bool memo_find(const struct log *log, const struct segment *s, int64_t offset,
+                      int64_t *pos_out)
+{
+    for (int i = 0; i < LOG_MEMO_COUNT; i++) {
+        const struct log_memo *m = &log->memo[i];
+
+        if (m->offset == offset && m->segment == s->base_offset && m->pos < s->size) {
+            *pos_out = m->pos;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where the bytes of segment `i` end that are wholly below `limit`. */
+static enum err find_limit(struct log *log, size_t i, int64_t limit, int64_t *pos_out)
+{
+    struct segment *s = log_segment_at(log, i);
+    struct batch_header h;
+    enum err e;
+
+    if (limit >= log_segment_end(log, i)) {
+        *pos_out = s->size;
+        return E_OK;
+    }
+    if (log->limit.offset == limit && log->limit.segment == s->base_offset) {
+        *pos_out = log->limit.pos;
+        return E_OK;
+    }
+    if (!memo_find(log, s, limit, pos_out)) {
+        e = log_use_indexes(log, s);
+        if (e == E_OK)
+            e = segment_find(s, limit, pos_out, &h);
+        if (e == E_NOT_FOUND)
+            *pos_out = s->size;
+        else if (e == E_CORRUPT)
+            *pos_out = s->size; /* damage ends the range by itself */
+        else if (e != E_OK)
+            return e;
+    }
+    log->limit = (struct log_memo){.offset = limit, .pos = *pos_out, .segment = s->base_offset};
+    return E_OK;
+}
+
+/* Does the header fit what is known about the log, beyond its checksum? */
+static bool is_expected(const struct log *log, const struct batch_header *h, int64_t next_offset)
+{
+    int32_t epoch = epoch_at(&log->epochs, h->base_offset);
+
+    if (next_offset >= 0 &&
+        (log->has_gaps ? h->base_offset < next_offset : h->base_offset != next_offset))
+        return false;
+    return epoch < 0 || h->leader_epoch == epoch;
+}
+
+/*
+ * Check the batches from `pos` on until `end` is reached or passed. What was right
+ * is noted; *good_out is where the first wrong one begins, or the end.
+ */
+static enum err check_range(struct log *log, struct segment *s, int64_t pos, int64_t end,
+                            int64_t *good_out)
+{
+    uint8_t *window = mem_alloc(SEGMENT_SCAN_WINDOW);
+    int64_t next_offset = -1;
+    int64_t from = pos;
+    struct segment_scan scan;
+    struct batch_header h;
+    enum err e = E_OK;
+
+    if (window == NULL)
+        return E_NOMEM;
+    segment_scan_init(&scan, s->file, s->size, window, SEGMENT_SCAN_WINDOW);
+    while (pos < end) {
+        e = segment_scan_peek(&scan, pos, &h);
+        if (e == E_OK && !is_expected(log, &h, next_offset))
+            e = E_CORRUPT;
+        if (e == E_OK)
+            e = segment_scan_check(&scan, pos, &h);
+        if (e != E_OK)
+            break;
+        next_offset = batch_next_offset(&h);
+        pos += (int64_t)batch_total_size(&h);
+    }
+    mem_free(window);
+    segment_add_verified(s, from, pos);
+    *good_out = pos;
+    return e == E_IO || e == E_NOMEM ? e : E_OK;
+}
+
+/* Cut [pos, *end) to what is right. E_CORRUPT: the first batch is not. */
+static enum err verify(struct log *log, struct segment *s, int64_t pos, int64_t *end)
+{
+    const struct segment_damage *damage = segment_damage_from(s, pos);
+    int64_t at = pos;
+
+    if (damage != NULL && damage->pos < *end)
+        *end = damage->pos;
+    while (at < *end) {
+        int64_t verified = segment_verified_end(s, at);
+        int64_t next, good;
+        enum err e;
+
+        if (verified > at) {
+            at = verified;
+            continue;
+        }
+        next = segment_verified_next(s, at, *end);
+        e = check_range(log, s, at, next, &good);
+        if (e != E_OK)
+            return e;
+        if (good < next) {
+            *end = good;
+            break;
+        }
+        at = good;
+    }
+    return *end > pos ? E_OK : E_CORRUPT;
+}
+
+/* The first batch at or after `offset` in segment `i`: memo, else index. */
+static enum err find_first(struct log *log, size_t i, int64_t offset, int64_t *pos_out,
+                           int64_t *base_out)
+{
+    struct segment *s = log_segment_at(log, i);
+    struct batch_header h;
+    enum err e;
+
+    if (memo_find(log, s, offset, pos_out)) {
+        *base_out = offset;
+        return log_use_segment(log, s);
+    }
+    e = log_use_indexes(log, s);
+    if (e == E_OK)
+        e = segment_find(s, offset, pos_out, &h);
+    if (e == E_OK) {
+        *base_out = h.base_offset;
+        log_memo_add(log, s, h.base_offset, *pos_out);
+    }
+    return e;
+}
+
+/* A segment that lost its tail has damage without bytes: are these offsets in it? */
+static bool is_lost(const struct segment *s, int64_t offset)
+{
+    const struct segment_damage *d;
+
+    if (s->damaged.count == 0)
+        return false;
+    d = vec_at(&s->damaged, s->damaged.count - 1);
+    return offset >= d->offset && offset < d->offset_end;
+}
+
+/* At least the whole first batch, however small `size_max` is. */
+static enum err first_batch_end(struct segment *s, int64_t pos, int64_t *end_out)
+{
+    uint8_t window[BATCH_HEADER_SIZE];
+    struct segment_scan scan;
+    struct batch_header h;
+    enum err e;
+
+    segment_scan_init(&scan, s->file, s->size, window, sizeof(window));
+    e = segment_scan_peek(&scan, pos, &h);
+    if (e == E_OK)
+        *end_out = pos + (int64_t)batch_total_size(&h);
+    return e == E_OK || e == E_IO ? e : E_CORRUPT;
+}
+
+enum err log_read(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max,
+                  struct log_range *range_out)
+{
+    int64_t pos = 0, end = 0, first_end = 0, base = 0;
+    struct segment *s = NULL;
+    enum err e = E_NOT_FOUND;
+    size_t i;
+
+    if (offset < log->start_offset || offset > log->end_offset)
+        return E_OUT_OF_RANGE;
+    if (limit_offset > log->end_offset)
+        limit_offset = log->end_offset;
+    *range_out = (struct log_range){.base_offset = offset};
+    for (i = log_segment_index(log, offset); i < log_segment_count(log) && offset < limit_offset;
+         i++) {
+        s = log_segment_at(log, i);
+        if (s->base_offset >= limit_offset)
+            return E_OK;
+        e = find_first(log, i, offset, &pos, &base);
+        if (e == E_NOT_FOUND && is_lost(s, offset))
+            return E_CORRUPT;
+        if (e != E_NOT_FOUND)
+            break;
+    }
+    if (e == E_NOT_FOUND)
+        return E_OK;
+    if (e == E_OK)
+        e = find_limit(log, i, limit_offset, &end);
+    if (e != E_OK)
+        return e;
+    if (pos >= end)
+        return E_OK;
+    if (end - pos > (int64_t)size_max) {
+        e = first_batch_end(s, pos, &first_end);
+        if (e != E_OK)
+            return e;
+        end = pos + (int64_t)size_max > first_end ? pos + (int64_t)size_max : first_end;
+    }
+    e = verify(log, s, pos, &end);
+    if (e != E_OK)
+        return e;
+    *range_out = (struct log_range){
+        .file = os_file_ref(s->file), .pos = pos, .size = (size_t)(end - pos), .base_offset = base};
+    return E_OK;
+}
+
+void log_range_release(struct log_range *range)
+{
+    os_file_unref(range->file);
+    range->file = NULL;
+    range->size = 0;
+}

@@ -1,0 +1,65 @@
+#include "storage/offset_index.h"
+
+#include <assert.h>
+
+#include "storage/bytes_priv.h"
+
+void offset_index_init(struct segment_index *ix)
+{
+    segment_index_init(ix, OFFSET_INDEX_ENTRY_SIZE, 4);
+}
+
+static struct offset_index_entry decode(const uint8_t *bytes, int64_t base_offset)
+{
+    return (struct offset_index_entry){.last_offset = base_offset + (int32_t)bytes_u32(bytes),
+                                       .pos = (int32_t)bytes_u32(bytes + 4)};
+}
+
+static struct offset_index_entry loaded_at(const struct segment_index *ix, int64_t i)
+{
+    return decode(ix->entries.at + (size_t)i * OFFSET_INDEX_ENTRY_SIZE, 0);
+}
+
+enum err offset_index_add(struct segment_index *ix, int64_t base_offset, int64_t last_offset,
+                          int64_t pos)
+{
+    uint8_t bytes[OFFSET_INDEX_ENTRY_SIZE];
+
+    assert(last_offset - base_offset <= INT32_MAX && pos <= INT32_MAX);
+    if (last_offset <= base_offset && pos == 0)
+        return E_OK; /* would look like the padding */
+    if (ix->count > 0 && loaded_at(ix, ix->count - 1).last_offset >= last_offset - base_offset)
+        return E_OK;
+    bytes_put_u32(bytes, (uint32_t)(last_offset - base_offset));
+    bytes_put_u32(bytes + 4, (uint32_t)pos);
+    return segment_index_add(ix, bytes);
+}
+
+enum err offset_index_find(const struct segment_index *ix, int64_t base_offset, int64_t offset,
+                           struct offset_index_entry *entry_out)
+{
+    uint8_t bytes[SEGMENT_INDEX_ENTRY_MAX];
+    int64_t i;
+    enum err e = segment_index_find(ix, offset - base_offset, &i);
+
+    if (e != E_OK)
+        return e;
+    if (i < 0) {
+        *entry_out = (struct offset_index_entry){.last_offset = base_offset - 1, .pos = 0};
+        return E_OK;
+    }
+    e = segment_index_get(ix, i, bytes);
+    if (e != E_OK)
+        return e;
+    *entry_out = decode(bytes, base_offset);
+    return E_OK;
+}
+
+void offset_index_truncate(struct segment_index *ix, int64_t pos)
+{
+    int64_t count = ix->count;
+
+    while (count > 0 && loaded_at(ix, count - 1).pos >= pos)
+        count--;
+    segment_index_truncate(ix, count);
+}

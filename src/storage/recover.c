@@ -1,0 +1,421 @@
+#include "storage/log_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "os/dir.h"
+#include "os/file.h"
+#include "storage/text_priv.h"
+
+/*
+ * Opening a log: one listing, the small files, and a look at the size of the
+ * last segment. If that is what the checkpoint says nothing is scanned;
+ * otherwise recover_scan() goes on from the recovery point.
+ */
+struct listing {
+    struct log *log;
+    struct vec bases;     /* of int64_t, rising as the names are sorted */
+    struct vec leftovers; /* of struct leftover */
+    bool has_checkpoint;
+    bool has_epochs;
+    bool has_metadata;
+    bool has_format;
+    enum err err;
+};
+
+struct leftover {
+    char name[SEGMENT_NAME_SIZE];
+};
+
+enum { DIGITS = 20, FORMAT_FILE_MAX = 64 };
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+    size_t size = strlen(name), suffix_size = strlen(suffix);
+
+    return size >= suffix_size && strcmp(name + size - suffix_size, suffix) == 0;
+}
+
+/* "00000000000000000042.log" and ".log" give 42. */
+static bool parse_name(const char *name, const char *suffix, int64_t *offset_out)
+{
+    return strlen(name) == DIGITS + strlen(suffix) && has_suffix(name, suffix) &&
+           parse_i64(slice_of(name, DIGITS), offset_out) == E_OK && *offset_out >= 0;
+}
+
+static bool is_leftover(const char *name)
+{
+    return strlen(name) < SEGMENT_NAME_SIZE &&
+           (has_suffix(name, ".deleted") || has_suffix(name, ".tmp") ||
+            has_suffix(name, ".cleaned") || has_suffix(name, ".swap"));
+}
+
+static bool see(void *ctx, const char *name, bool is_dir)
+{
+    struct listing *l = ctx;
+    struct leftover leftover;
+    int64_t offset;
+
+    if (is_dir)
+        return true;
+    if (parse_name(name, ".log", &offset)) {
+        l->err = vec_push(&l->bases, &offset);
+    } else if (parse_name(name, ".snapshot", &offset)) {
+        l->err = vec_push(&l->log->snapshots, &offset);
+    } else if (is_leftover(name)) {
+        snprintf(leftover.name, sizeof(leftover.name), "%s", name);
+        l->err = vec_push(&l->leftovers, &leftover);
+    } else {
+        l->has_checkpoint |= strcmp(name, LOG_CHECKPOINT_NAME) == 0;
+        l->has_epochs |= strcmp(name, LOG_EPOCHS_NAME) == 0;
+        l->has_metadata |= strcmp(name, LOG_METADATA_NAME) == 0;
+        l->has_format |= strcmp(name, LOG_FORMAT_NAME) == 0;
+    }
+    return l->err == E_OK;
+}
+
+static enum err read_small(struct os_dir *dir, const char *name, struct buf *bytes,
+                           struct report *report)
+{
+    enum err e = os_dir_read_file(dir, name, bytes);
+
+    if (e != E_OK)
+        report_set(report, "read %s: %s", name, err_text(e));
+    return e;
+}
+
+static enum err check_format(struct os_dir *dir, struct report *report)
+{
+    struct buf text;
+    struct slice rest;
+    enum err e;
+
+    buf_init(&text, FORMAT_FILE_MAX);
+    e = read_small(dir, LOG_FORMAT_NAME, &text, report);
+    rest = buf_slice(&text);
+    if (e == E_OK && !slice_equal_text(text_line(&rest), "batch")) {
+        report_set(report, "%s says another format than batch", LOG_FORMAT_NAME);
+        e = E_UNSUPPORTED;
+    }
+    buf_release(&text);
+    return e;
+}
+
+static enum err read_epochs(struct log *log, struct os_dir *dir, struct report *report)
+{
+    struct buf text;
+    enum err e;
+
+    buf_init(&text, LOG_SMALL_FILE_MAX);
+    e = read_small(dir, LOG_EPOCHS_NAME, &text, report);
+    if (e == E_OK && epoch_decode(&log->epochs, buf_slice(&text)) == E_NOMEM)
+        e = E_NOMEM; /* a senseless file is as good as none: batches say their epoch */
+    buf_release(&text);
+    return e;
+}
+
+static enum err read_metadata(struct log *log, struct os_dir *dir, struct report *report)
+{
+    struct buf text;
+    struct slice rest, line;
+    struct uuid id;
+    enum err e;
+
+    buf_init(&text, LOG_SMALL_FILE_MAX);
+    e = read_small(dir, LOG_METADATA_NAME, &text, report);
+    rest = buf_slice(&text);
+    while (e == E_OK && rest.size > 0) {
+        line = text_line(&rest);
+        if (slice_equal_text(text_word(&line), "topic_id:") && uuid_parse(line, &id) == E_OK)
+            log->topic_id = id;
+    }
+    buf_release(&text);
+    return e;
+}
+
+/* A checkpoint that cannot be read is as good as none: everything is scanned then. */
+static enum err read_checkpoint(struct os_dir *dir, struct log_checkpoint *c, bool *is_there,
+                                struct report *report)
+{
+    struct buf text;
+    enum err e;
+
+    buf_init(&text, LOG_SMALL_FILE_MAX);
+    e = read_small(dir, LOG_CHECKPOINT_NAME, &text, report);
+    if (e == E_OK)
+        e = log_checkpoint_decode(c, buf_slice(&text));
+    buf_release(&text);
+    if (e == E_UNSUPPORTED)
+        report_set(report, "%s was written by a later version", LOG_CHECKPOINT_NAME);
+    *is_there = e == E_OK;
+    if (e == E_CORRUPT) {
+        log_checkpoint_release(c);
+        log_checkpoint_init(c);
+        c->window_bytes = LOG_UNSYNCED_BYTES_MAX;
+        e = E_OK;
+    }
+    return e;
+}
+
+static enum err add_segment(struct log *log, int64_t base_offset)
+{
+    struct segment *s = segment_new(base_offset);
+    enum err e = s == NULL ? E_NOMEM : vec_push(&log->segments, &s);
+
+    if (e != E_OK) {
+        segment_free(s);
+        return e;
+    }
+    s->allows_gaps = log->has_gaps;
+    return E_OK;
+}
+
+static struct segment *find_segment(struct log *log, int64_t base_offset)
+{
+    size_t i = log_segment_index(log, base_offset);
+    struct segment *s = log_segment_count(log) == 0 ? NULL : log_segment_at(log, i);
+
+    return s != NULL && s->base_offset == base_offset ? s : NULL;
+}
+
+/* Size of a file that nobody told us about. */
+static enum err look_at(struct segment *s, struct os_dir *dir, struct report *report)
+{
+    enum err e = segment_open_file(s, dir);
+
+    if (e == E_OK)
+        e = os_file_size(s->file, &s->allocated);
+    if (e == E_OK && s->allocated > SEGMENT_SIZE_MAX)
+        e = E_TOO_BIG;
+    if (e != E_OK)
+        report_set(report, "%020lld.log: %s", (long long)s->base_offset, err_text(e));
+    return e;
+}
+
+static enum err apply_checkpoint(struct log *log, const struct log_checkpoint *c)
+{
+    enum err e = E_OK;
+
+    log->start_offset = c->start_offset;
+    log->has_gaps |= c->has_gaps;
+    log->topic_id = c->topic_id;
+    log->recovery_has_snapshot = c->has_snapshot;
+    log->recovery = (struct log_point){.offset = c->recovery_point, .segment = c->recovery_point};
+    for (size_t i = 0; i < c->segments.count; i++) {
+        const struct log_checkpoint_segment *cs = vec_at(&c->segments, i);
+        struct segment *s = find_segment(log, cs->base_offset);
+
+        if (i + 1 == c->segments.count)
+            log->recovery = (struct log_point){c->recovery_point, cs->base_offset, cs->size,
+                                               cs->max_timestamp, cs->max_timestamp_offset};
+        if (s == NULL)
+            continue;
+        s->size = cs->size;
+        s->allocated = cs->size;
+        s->max_timestamp = cs->max_timestamp;
+        s->max_timestamp_offset = cs->max_timestamp_offset;
+        s->first_timestamp = cs->first_timestamp;
+    }
+    for (size_t i = 0; i < c->damaged.count && e == E_OK; i++) {
+        const struct log_checkpoint_damage *cd = vec_at(&c->damaged, i);
+        struct segment *s = find_segment(log, cd->segment);
+
+        if (s != NULL)
+            e = segment_add_damage(s, &cd->damage);
+    }
+    return e;
+}
+
+/* Remove the files of segment `base_offset`; whatever of them there is. */
+static enum err remove_segment_files(struct os_dir *dir, int64_t base_offset)
+{
+    static const char *const suffixes[] = {".index", ".timeindex", ".snapshot", ".log"};
+    char name[SEGMENT_NAME_SIZE];
+
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        enum err e;
+
+        segment_name(base_offset, suffixes[i], name);
+        e = os_dir_remove_file(dir, name);
+        if (e != E_OK && e != E_NOT_FOUND)
+            return e;
+    }
+    return E_OK;
+}
+
+/* Deletions that a crash interrupted. */
+static enum err finish_deletions(struct log *log, struct os_dir *dir, const struct listing *l)
+{
+    enum err e = E_OK;
+
+    for (size_t i = 0; i < l->leftovers.count && e == E_OK; i++)
+        e = os_dir_remove_file(dir, ((struct leftover *)vec_at(&l->leftovers, i))->name);
+    while (e == E_OK && log_segment_count(log) > 1 &&
+           log_segment_at(log, 1)->base_offset <= log->start_offset &&
+           log_segment_at(log, 1)->base_offset <= log->recovery.segment) {
+        struct segment *s = log_segment_at(log, 0);
+
+        e = remove_segment_files(dir, s->base_offset);
+        segment_free(s);
+        vec_remove(&log->segments, 0);
+    }
+    return e;
+}
+
+/* A new log, or one that lost all its segments: it goes on where it was, no offset twice. */
+static enum err create(struct log *log, struct os_dir *dir)
+{
+    enum err e = log_add_segment(log, dir, log->recovery.offset);
+
+    if (e != E_OK)
+        return e;
+    log_active(log)->allows_gaps = log->has_gaps;
+    if (log->start_offset > log->recovery.offset)
+        log->start_offset = log->recovery.offset;
+    log->end_offset = log->recovery.offset;
+    log->synced_offset = log->end_offset;
+    log->recovery = log_end_point(log);
+    log->recovery_has_snapshot = false;
+    return log_checkpoint_rewrite(log, dir);
+}
+
+/* Is the log just what the checkpoint says? */
+static bool is_clean(const struct log *log)
+{
+    const struct segment *s = log_active(log);
+
+    return s->base_offset == log->recovery.segment && s->allocated == log->recovery.pos &&
+           s->size == log->recovery.pos;
+}
+
+static enum err load_producers(struct log *log, struct os_dir *dir)
+{
+    int64_t from = log->recovery.offset;
+    enum err e;
+
+    if (!log->recovery_has_snapshot)
+        return E_OK;
+    e = log_load_snapshot(log, dir, log->recovery.offset, &from);
+    if (e == E_OK)
+        e = log_replay_producers(log, from, log->recovery.offset);
+    return e;
+}
+
+/* Segments before the recovery point that the checkpoint does not know: take them as they are. */
+static enum err look_at_unknown(struct log *log, struct os_dir *dir, const struct log_checkpoint *c,
+                                struct report *report)
+{
+    enum err e = E_OK;
+
+    for (size_t i = 0; i < log_segment_count(log) && e == E_OK; i++) {
+        struct segment *s = log_segment_at(log, i);
+        bool is_known = false;
+
+        if (i + 1 < log_segment_count(log))
+            s->end_offset = log_segment_at(log, i + 1)->base_offset;
+        for (size_t k = 0; k < c->segments.count && !is_known; k++)
+            is_known = ((struct log_checkpoint_segment *)vec_at(&c->segments, k))->base_offset ==
+                       s->base_offset;
+        if (is_known && s->base_offset < log->recovery.segment)
+            continue;
+        e = look_at(s, dir, report);
+        if (e == E_OK && s->base_offset < log->recovery.segment) {
+            s->size = s->allocated;
+            e = segment_survey(s, log->options.index_interval_bytes);
+            if (e == E_OK)
+                e = segment_write_indexes(s, dir);
+        }
+        if (i + 1 < log_segment_count(log))
+            segment_close_files(s);
+    }
+    return e;
+}
+
+static enum err open_segments(struct log *log, struct os_dir *dir, const struct listing *l,
+                              const struct log_checkpoint *c, struct log_recovery *recovery,
+                              struct report *report)
+{
+    enum err e;
+
+    e = finish_deletions(log, dir, l);
+    if (e == E_OK && log_segment_count(log) == 0)
+        return create(log, dir);
+    if (e == E_OK && !l->has_checkpoint)
+        log->recovery = (struct log_point){.offset = log_segment_at(log, 0)->base_offset,
+                                           .segment = log_segment_at(log, 0)->base_offset,
+                                           .max_timestamp = -1,
+                                           .max_timestamp_offset = -1};
+    if (e == E_OK)
+        e = look_at_unknown(log, dir, c, report);
+    if (e != E_OK)
+        return e;
+    if (log->start_offset < log_segment_at(log, 0)->base_offset)
+        log->start_offset = log_segment_at(log, 0)->base_offset;
+    log->end_offset = log->recovery.offset;
+    e = load_producers(log, dir);
+    if (e != E_OK)
+        return e;
+    if (!is_clean(log)) {
+        recovery->was_clean = false;
+        e = recover_scan(log, dir, c->window_bytes, recovery, report);
+    }
+    log->synced_offset = log->end_offset;
+    return e;
+}
+
+static enum err read_files(struct log *log, struct os_dir *dir, struct listing *l,
+                           struct log_checkpoint *c, struct report *report)
+{
+    enum err e = E_OK;
+
+    if (l->has_format)
+        e = check_format(dir, report);
+    if (e == E_OK && l->has_checkpoint)
+        e = read_checkpoint(dir, c, &l->has_checkpoint, report);
+    if (e == E_OK && !l->has_checkpoint) {
+        c->window_bytes = LOG_UNSYNCED_BYTES_MAX;
+        log->has_gaps = true; /* perhaps an Apache Kafka compacted it */
+    }
+    log->has_gaps |= c->has_gaps;
+    for (size_t i = 0; i < l->bases.count && e == E_OK; i++)
+        e = add_segment(log, *(int64_t *)vec_at(&l->bases, i));
+    if (e == E_OK && l->has_checkpoint)
+        e = apply_checkpoint(log, c);
+    if (e == E_OK && l->has_epochs)
+        e = read_epochs(log, dir, report);
+    if (e == E_OK && l->has_metadata && uuid_is_zero(log->topic_id))
+        e = read_metadata(log, dir, report);
+    return e;
+}
+
+enum err recover_log(struct log *log, struct os_dir *dir, struct log_recovery *recovery,
+                     struct report *report)
+{
+    struct listing l = {.log = log};
+    struct log_checkpoint c;
+    enum err e;
+
+    vec_init(&l.bases, sizeof(int64_t), LOG_SEGMENTS_MAX);
+    vec_init(&l.leftovers, sizeof(struct leftover), LOG_SEGMENTS_MAX);
+    log_checkpoint_init(&c);
+    e = os_dir_list(dir, see, &l);
+    if (e == E_OK)
+        e = l.err;
+    if (e != E_OK)
+        report_set(report, "list: %s", err_text(e));
+    if (e == E_OK && l.bases.count == 0 && !l.has_checkpoint)
+        c.window_bytes = LOG_UNSYNCED_BYTES_MAX; /* new */
+    else if (e == E_OK)
+        e = read_files(log, dir, &l, &c, report);
+    if (e == E_OK)
+        e = open_segments(log, dir, &l, &c, recovery, report);
+    if (e == E_OK) { /* an idle log holds no descriptor */
+        os_file_unref(log_active(log)->file);
+        log_active(log)->file = NULL;
+    }
+    vec_release(&l.bases);
+    vec_release(&l.leftovers);
+    log_checkpoint_release(&c);
+    return e;
+}

@@ -1,0 +1,376 @@
+#include "storage/log_priv.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "os/dir.h"
+#include "os/file.h"
+#include "storage/offset_index.h"
+#include "storage/time_index.h"
+
+/*
+ * What an unclean stop left behind the recovery point.
+ *
+ *   batch is right      -> take it
+ *   batch is wrong      -> is there a right one more than W bytes after it?
+ *        yes: DAMAGE    -> mark [here, next right one), go on there
+ *        no:  TORN TAIL -> copy it aside, drop later segments, cut, sync
+ *   file ends too early -> the same question, asked of the later segments
+ *
+ * W is the most that was ever left unsynced: under it the kernel may have
+ * written pages in any order. Every step may be cut off by another crash: the
+ * copy is durable before the cut, later segments go last first, and the
+ * checkpoint moves only when all is done.
+ */
+struct scan_state {
+    struct log *log;
+    struct os_dir *dir;
+    struct log_recovery *recovery;
+    struct report *report;
+    uint8_t *window;
+    int64_t window_bytes; /* W; -1: no limit */
+    int64_t offset;       /* that comes next */
+    int32_t epoch;        /* of the last batch */
+    size_t at;            /* segment */
+};
+
+enum { COPY_BYTES = 256 * 1024 };
+
+/* Is there a right batch more than W bytes after `pos` of the segment at st->at? */
+static enum err has_later_batch(struct scan_state *st, int64_t pos, bool *found_out)
+{
+    int64_t distance = 0; /* from `pos` to the begin of the segment looked at */
+    enum err e;
+
+    *found_out = false;
+    if (st->window_bytes < 0)
+        return E_OK;
+    for (size_t i = st->at; i < log_segment_count(st->log); i++) {
+        struct segment *s = log_segment_at(st->log, i);
+        int64_t from = i == st->at ? pos + st->window_bytes + 1 : st->window_bytes + 1 - distance;
+        struct segment_scan scan;
+        int64_t found;
+
+        e = segment_open_file(s, st->dir);
+        if (e != E_OK)
+            return e;
+        segment_scan_init(&scan, s->file, s->allocated, st->window, SEGMENT_SCAN_WINDOW);
+        e = segment_scan_search(&scan, from > 0 ? from : 0, s->allocated, st->offset, s->end_offset,
+                                &found);
+        if (e == E_OK)
+            *found_out = true;
+        if (e != E_NOT_FOUND)
+            return e;
+        distance += s->allocated - (i == st->at ? pos : 0);
+    }
+    return E_OK;
+}
+
+/* Copy bytes [pos, end) to `<base>.log.torn-<pos>`, durably. */
+static enum err copy_aside(struct scan_state *st, struct segment *s, int64_t pos, int64_t end)
+{
+    char name[SEGMENT_NAME_SIZE];
+    struct os_file *to;
+    int64_t at = pos;
+    enum err e;
+
+    snprintf(name, sizeof(name), "%020lld.log.torn-%lld", (long long)s->base_offset,
+             (long long)pos);
+    e = os_file_open(st->dir, name, OS_FILE_CREATE, &to);
+    if (e != E_OK)
+        return e;
+    e = os_file_truncate(to, 0);
+    while (e == E_OK && at < end) {
+        size_t size = end - at < COPY_BYTES ? (size_t)(end - at) : COPY_BYTES;
+        size_t got = 0;
+
+        e = os_file_read(s->file, at, st->window, size, &got);
+        if (e == E_OK && got > 0)
+            e = os_file_write(to, at - pos, st->window, got);
+        if (got < size)
+            break;
+        at += (int64_t)got;
+    }
+    if (e == E_OK)
+        e = os_file_sync(to);
+    os_file_unref(to);
+    if (e == E_OK)
+        e = os_dir_sync(st->dir);
+    return e;
+}
+
+/* Put the bytes of [pos, allocated) aside unless they are zeroes. */
+static enum err save_tail(struct scan_state *st, struct segment *s, int64_t pos)
+{
+    struct segment_scan scan;
+    int64_t end;
+    enum err e;
+
+    segment_scan_init(&scan, s->file, s->allocated, st->window, SEGMENT_SCAN_WINDOW);
+    e = segment_scan_data_end(&scan, pos, &end);
+    if (e != E_OK || end == pos)
+        return e;
+    st->recovery->torn_bytes += end - pos;
+    return copy_aside(st, s, pos, end);
+}
+
+static enum err drop_last_segment(struct scan_state *st)
+{
+    static const char *const suffixes[] = {".index", ".timeindex", ".snapshot", ".log"};
+    struct segment *s = log_active(st->log);
+    char name[SEGMENT_NAME_SIZE];
+    enum err e = segment_open_file(s, st->dir);
+
+    if (e == E_OK)
+        e = save_tail(st, s, 0);
+    for (size_t i = 0; i < 4 && e == E_OK; i++) {
+        segment_name(s->base_offset, suffixes[i], name);
+        e = os_dir_remove_file(st->dir, name);
+        if (e == E_NOT_FOUND)
+            e = E_OK;
+    }
+    if (e == E_OK)
+        e = os_dir_sync(st->dir); /* one by one: a later one never outlives an earlier one */
+    if (e != E_OK)
+        return e;
+    vec_remove(&st->log->segments, log_segment_count(st->log) - 1);
+    segment_free(s);
+    return E_OK;
+}
+
+/* The log ends at `pos` of the segment at st->at. */
+static enum err cut_tail(struct scan_state *st, int64_t pos)
+{
+    struct segment *s = log_segment_at(st->log, st->at);
+    enum err e = save_tail(st, s, pos);
+
+    while (e == E_OK && log_segment_count(st->log) > st->at + 1)
+        e = drop_last_segment(st);
+    if (e == E_OK)
+        e = os_file_truncate(s->file, pos);
+    if (e == E_OK)
+        e = os_file_sync(s->file);
+    s->allocated = pos;
+    s->end_offset = INT64_MAX;
+    return e;
+}
+
+static enum err take_batch(struct scan_state *st, struct segment *s, struct segment_scan *scan,
+                           const struct batch_header *h)
+{
+    int64_t pos = s->size;
+    enum err e = segment_note_batch(s, h, pos, st->log->options.index_interval_bytes);
+
+    if (e == E_OK)
+        e = log_apply_batch(st->log, scan, pos, h);
+    if (e == E_OK && h->leader_epoch > epoch_latest(&st->log->epochs))
+        e = epoch_begin(&st->log->epochs, h->leader_epoch, h->base_offset);
+    if (e != E_OK)
+        return e;
+    s->size = pos + (int64_t)batch_total_size(h);
+    segment_add_verified(s, pos, s->size);
+    st->recovery->scanned_bytes += (int64_t)batch_total_size(h);
+    st->offset = batch_next_offset(h);
+    if (h->leader_epoch > st->epoch)
+        st->epoch = h->leader_epoch;
+    return E_OK;
+}
+
+/* Something is wrong at the end of what was taken. Sets *is_torn_out when the log ends here. */
+static enum err take_wrong(struct scan_state *st, struct segment *s, struct segment_scan *scan,
+                           bool *is_torn_out)
+{
+    struct segment_damage damage;
+    bool is_damage;
+    enum err e = has_later_batch(st, s->size, &is_damage);
+
+    if (e != E_OK)
+        return e;
+    if (!is_damage) {
+        *is_torn_out = true;
+        return cut_tail(st, s->size);
+    }
+    /* has_later_batch used the same window */
+    segment_scan_init(scan, s->file, s->allocated, st->window, SEGMENT_SCAN_WINDOW);
+    e = segment_mark_damage(s, scan, s->size, st->offset, &damage);
+    if (e != E_OK)
+        return e;
+    st->recovery->damaged_ranges++;
+    s->size = damage.end;
+    st->offset = damage.offset_end;
+    return E_OK;
+}
+
+static enum err scan_segment(struct scan_state *st, struct segment *s, bool *is_torn_out)
+{
+    struct segment_scan scan;
+    struct batch_header h;
+    enum err e = E_OK;
+
+    segment_scan_init(&scan, s->file, s->allocated, st->window, SEGMENT_SCAN_WINDOW);
+    while (e == E_OK && s->size < s->allocated && !*is_torn_out) {
+        e = segment_scan_peek(&scan, s->size, &h);
+        if (e == E_UNSUPPORTED && s->size == 0 && !s->allows_gaps)
+            e = E_CORRUPT;
+        if (e == E_UNSUPPORTED && s->size == 0) {
+            report_set(st->report, "%020lld.log holds batches of magic 0 or 1",
+                       (long long)s->base_offset);
+            return e;
+        }
+        if (e == E_OK && (!segment_expects(s, &h, st->offset) || h.leader_epoch < st->epoch))
+            e = E_CORRUPT;
+        if (e == E_OK)
+            e = segment_scan_check(&scan, s->size, &h);
+        if (e == E_OK)
+            e = take_batch(st, s, &scan, &h);
+        else if (e == E_CORRUPT || e == E_TRUNCATED || e == E_UNSUPPORTED)
+            e = take_wrong(st, s, &scan, is_torn_out);
+    }
+    if (e == E_OK && !*is_torn_out && s->end_offset != INT64_MAX && st->offset != s->end_offset &&
+        !s->allows_gaps)
+        e = take_wrong(st, s, &scan, is_torn_out); /* the end of a sealed segment is missing */
+    return e;
+}
+
+/* Get ready to scan segment `i` from `s->size` on, of which nothing is doubted. */
+static enum err begin_segment(struct scan_state *st, struct segment *s)
+{
+    enum err e = segment_open_file(s, st->dir);
+
+    if (e != E_OK)
+        return e;
+    if (s->size == 0) {
+        segment_index_reset(&s->offsets);
+        segment_index_reset(&s->times);
+        s->indexed_pos = 0;
+        return E_OK;
+    }
+    e = segment_load_indexes(s, st->dir); /* without the entries beyond s->size */
+    if (e == E_OK)
+        time_index_truncate(&s->times, s->base_offset, st->offset);
+    return e;
+}
+
+static enum err end_segment(struct scan_state *st, struct segment *s)
+{
+    enum err e = os_file_sync(s->file); /* it may be in the page cache only */
+
+    st->recovery->indexes_rebuilt++;
+    if (s == log_active(st->log))
+        return e;
+    if (e == E_OK)
+        e = time_index_add(&s->times, s->base_offset, s->max_timestamp, s->max_timestamp_offset);
+    if (e == E_OK)
+        e = segment_write_indexes(s, st->dir);
+    if (e == E_OK)
+        segment_close_files(s);
+    return e;
+}
+
+/* Durable bytes are gone from the end of the segment with the recovery point. */
+static enum err note_lost_end(struct scan_state *st, struct segment *s)
+{
+    struct segment_damage lost;
+    enum err e = segment_open_file(s, st->dir);
+
+    if (e != E_OK)
+        return e;
+    s->size = s->allocated;
+    s->end_offset = st->offset;
+    e = segment_survey(s, st->log->options.index_interval_bytes);
+    if (e != E_OK)
+        return e;
+    lost = (struct segment_damage){s->size, s->size, s->base_offset, st->offset};
+    if (s->size > 0) {
+        struct batch_header h;
+        int64_t pos;
+
+        e = segment_find(s, st->offset - 1, &pos, &h);
+        if (e == E_OK || e == E_IO)
+            return e; /* all offsets are there after all */
+        e = E_OK;
+    }
+    while (s->damaged.count == 0 && lost.offset < st->offset && s->size > 0) {
+        struct batch_header h;
+        int64_t pos;
+
+        if (segment_find(s, lost.offset, &pos, &h) != E_OK)
+            break;
+        lost.offset = batch_next_offset(&h);
+    }
+    st->recovery->damaged_ranges++;
+    e = segment_add_damage(s, &lost);
+    if (e == E_OK)
+        e = segment_write_indexes(s, st->dir);
+    return e;
+}
+
+static enum err scan_all(struct scan_state *st)
+{
+    struct log *log = st->log;
+    bool is_torn = false;
+    enum err e = E_OK;
+
+    for (st->at = log_segment_index(log, log->recovery.segment);
+         st->at < log_segment_count(log) && !is_torn && e == E_OK; st->at++) {
+        struct segment *s = log_segment_at(log, st->at);
+
+        if (s->base_offset < log->recovery.segment)
+            continue;
+        if (s->base_offset == log->recovery.segment && s->allocated < log->recovery.pos) {
+            e = note_lost_end(st, s);
+            if (e == E_OK && st->at + 1 == log_segment_count(log))
+                e = log_add_segment(log, st->dir, st->offset);
+            continue;
+        }
+        e = begin_segment(st, s);
+        if (e == E_OK)
+            e = scan_segment(st, s, &is_torn);
+        if (e == E_OK)
+            e = end_segment(st, s);
+    }
+    return e;
+}
+
+static enum err finish(struct scan_state *st)
+{
+    struct log *log = st->log;
+    struct log_point end;
+    enum err e;
+
+    log->end_offset = st->offset;
+    if (log->start_offset > log->end_offset)
+        log->start_offset = log->end_offset;
+    epoch_truncate(&log->epochs, log->end_offset + 1);
+    if (log->epochs.entries.count > 0) {
+        e = log_write_epochs(log, st->dir);
+        if (e != E_OK)
+            return e;
+    }
+    e = log_remove_snapshots(log, st->dir, log->end_offset + 1, INT64_MAX);
+    if (e != E_OK)
+        return e;
+    end = log_end_point(log);
+    return log_checkpoint_write(log, st->dir, &end, NULL);
+}
+
+enum err recover_scan(struct log *log, struct os_dir *dir, int64_t window_bytes,
+                      struct log_recovery *recovery, struct report *report)
+{
+    struct scan_state st = {.log = log,
+                            .dir = dir,
+                            .recovery = recovery,
+                            .report = report,
+                            .window = mem_alloc(SEGMENT_SCAN_WINDOW),
+                            .window_bytes = window_bytes,
+                            .offset = log->recovery.offset,
+                            .epoch = epoch_at(&log->epochs, log->recovery.offset - 1)};
+    enum err e = st.window == NULL ? E_NOMEM : scan_all(&st);
+
+    if (e == E_OK)
+        e = finish(&st);
+    else if (e != E_UNSUPPORTED)
+        report_set(report, "recovery after offset %lld: %s", (long long)st.offset, err_text(e));
+    mem_free(st.window);
+    return e;
+}

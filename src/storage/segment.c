@@ -1,0 +1,416 @@
+#include "storage/segment.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "os/dir.h"
+#include "os/file.h"
+#include "storage/offset_index.h"
+#include "storage/time_index.h"
+
+void segment_name(int64_t base_offset, const char *suffix, char name_out[SEGMENT_NAME_SIZE])
+{
+    snprintf(name_out, SEGMENT_NAME_SIZE, "%020lld%s", (long long)base_offset, suffix);
+}
+
+struct segment *segment_new(int64_t base_offset)
+{
+    struct segment *s = mem_alloc_zero(sizeof(*s));
+
+    if (s == NULL)
+        return NULL;
+    s->base_offset = base_offset;
+    s->max_timestamp = -1;
+    s->max_timestamp_offset = -1;
+    s->first_timestamp = -1;
+    s->end_offset = INT64_MAX;
+    offset_index_init(&s->offsets);
+    time_index_init(&s->times);
+    vec_init(&s->verified, sizeof(struct segment_range), SEGMENT_VERIFIED_MAX);
+    vec_init(&s->damaged, sizeof(struct segment_damage), SEGMENT_DAMAGE_MAX);
+    return s;
+}
+
+void segment_free(struct segment *s)
+{
+    if (s == NULL)
+        return;
+    os_file_unref(s->file);
+    segment_index_release(&s->offsets);
+    segment_index_release(&s->times);
+    vec_release(&s->verified);
+    vec_release(&s->damaged);
+    mem_free(s);
+}
+
+void segment_close_files(struct segment *s)
+{
+    os_file_unref(s->file);
+    s->file = NULL;
+    segment_index_close(&s->offsets);
+    segment_index_close(&s->times);
+}
+
+enum err segment_open_file(struct segment *s, struct os_dir *dir)
+{
+    char name[SEGMENT_NAME_SIZE];
+
+    if (s->file != NULL)
+        return E_OK;
+    segment_name(s->base_offset, ".log", name);
+    return os_file_open(dir, name, OS_FILE_WRITE, &s->file);
+}
+
+/* Does the entry at the end of the offset index name a batch of this log? */
+static enum err check_offsets(struct segment *s)
+{
+    uint8_t window[BATCH_HEADER_SIZE];
+    struct offset_index_entry entry;
+    struct segment_scan scan;
+    struct batch_header h;
+    enum err e = offset_index_find(&s->offsets, s->base_offset, INT32_MAX + s->base_offset, &entry);
+
+    if (e != E_OK || s->offsets.count == 0)
+        return e;
+    segment_scan_init(&scan, s->file, s->size, window, sizeof(window));
+    e = segment_scan_peek(&scan, entry.pos, &h);
+    if (e == E_TRUNCATED || e == E_UNSUPPORTED)
+        return E_CORRUPT;
+    if (e == E_OK && batch_last_offset(&h) != entry.last_offset)
+        return E_CORRUPT;
+    return e;
+}
+
+enum err segment_open_indexes(struct segment *s, struct os_dir *dir)
+{
+    char name[SEGMENT_NAME_SIZE];
+    enum err e;
+
+    segment_name(s->base_offset, ".index", name);
+    e = segment_index_open(&s->offsets, dir, name);
+    if (e == E_OK && !s->is_index_checked)
+        e = check_offsets(s);
+    if (e == E_OK) {
+        segment_name(s->base_offset, ".timeindex", name);
+        e = segment_index_open(&s->times, dir, name);
+    }
+    if (e == E_NOT_FOUND || e == E_CORRUPT) {
+        e = segment_survey(s, SEGMENT_SCAN_HOP);
+        if (e == E_OK && segment_write_indexes(s, dir) != E_OK)
+            e = E_OK; /* a read does not need them on disk */
+    }
+    if (e == E_OK)
+        s->is_index_checked = true;
+    return e;
+}
+
+enum err segment_load_indexes(struct segment *s, struct os_dir *dir)
+{
+    char name[SEGMENT_NAME_SIZE];
+    struct offset_index_entry last;
+    enum err e;
+
+    if (s->offsets.is_loaded && s->times.is_loaded)
+        return E_OK;
+    segment_name(s->base_offset, ".index", name);
+    e = segment_index_load(&s->offsets, dir, name);
+    if (e == E_OK)
+        offset_index_truncate(&s->offsets, s->size);
+    if (e == E_OK)
+        e = check_offsets(s);
+    if (e == E_OK) {
+        segment_name(s->base_offset, ".timeindex", name);
+        e = segment_index_load(&s->times, dir, name);
+    }
+    if (e == E_NOT_FOUND || e == E_CORRUPT)
+        return segment_survey(s, SEGMENT_SCAN_HOP);
+    if (e == E_OK)
+        e = offset_index_find(&s->offsets, s->base_offset, INT32_MAX + s->base_offset, &last);
+    if (e == E_OK)
+        s->indexed_pos = last.pos;
+    return e;
+}
+
+enum err segment_write_indexes(struct segment *s, struct os_dir *dir)
+{
+    char name[SEGMENT_NAME_SIZE];
+    enum err e;
+
+    if (!s->offsets.is_loaded || !s->times.is_loaded)
+        return E_OK;
+    segment_name(s->base_offset, ".index", name);
+    e = segment_index_write(&s->offsets, dir, name);
+    if (e != E_OK)
+        return e;
+    segment_name(s->base_offset, ".timeindex", name);
+    return segment_index_write(&s->times, dir, name);
+}
+
+enum err segment_note_batch(struct segment *s, const struct batch_header *h, int64_t pos,
+                            int64_t interval_bytes)
+{
+    int64_t last = batch_last_offset(h);
+    enum err e = E_OK;
+
+    if (pos == 0)
+        s->first_timestamp = h->max_timestamp;
+    if (h->max_timestamp > s->max_timestamp) {
+        s->max_timestamp = h->max_timestamp;
+        s->max_timestamp_offset = last;
+    }
+    if (pos - s->indexed_pos > interval_bytes) {
+        e = offset_index_add(&s->offsets, s->base_offset, last, pos);
+        if (e == E_OK)
+            e = time_index_add(&s->times, s->base_offset, s->max_timestamp,
+                               s->max_timestamp_offset);
+        s->indexed_pos = pos;
+    }
+    return e;
+}
+
+bool segment_expects(const struct segment *s, const struct batch_header *h, int64_t offset)
+{
+    if (batch_next_offset(h) > s->end_offset)
+        return false;
+    return s->allows_gaps ? h->base_offset >= offset : h->base_offset == offset;
+}
+
+enum err segment_mark_damage(struct segment *s, struct segment_scan *scan, int64_t pos,
+                             int64_t offset, struct segment_damage *damage_out)
+{
+    struct segment_damage d = {
+        .pos = pos, .end = scan->end, .offset = offset, .offset_end = s->end_offset};
+    struct batch_header h;
+    int64_t next;
+    enum err e = segment_scan_search(scan, pos + 1, scan->end, offset, s->end_offset, &next);
+
+    if (e == E_OK) {
+        e = segment_scan_peek(scan, next, &h);
+        if (e != E_OK)
+            return e;
+        d.end = next;
+        d.offset_end = h.base_offset;
+    } else if (e != E_NOT_FOUND) {
+        return e;
+    }
+    e = segment_add_damage(s, &d);
+    if (e == E_OK)
+        *damage_out = d;
+    return e;
+}
+
+enum err segment_survey(struct segment *s, int64_t interval_bytes)
+{
+    uint8_t window[SEGMENT_SCAN_HOP];
+    int64_t offset = s->base_offset;
+    struct segment_scan scan;
+    struct batch_header h;
+    enum err e;
+
+    segment_index_reset(&s->offsets);
+    segment_index_reset(&s->times);
+    s->is_surveyed = true;
+    s->indexed_pos = 0;
+    s->max_timestamp = -1;
+    s->max_timestamp_offset = -1;
+    segment_scan_init(&scan, s->file, s->size, window, sizeof(window));
+    for (int64_t pos = 0; pos < s->size;) {
+        const struct segment_damage *known = segment_damage_from(s, pos);
+        struct segment_damage damage;
+
+        if (known == NULL || known->pos > pos) {
+            e = segment_scan_peek(&scan, pos, &h);
+            if (e == E_OK && segment_expects(s, &h, offset)) {
+                e = segment_note_batch(s, &h, pos, interval_bytes);
+                if (e != E_OK)
+                    return e;
+                pos += (int64_t)batch_total_size(&h);
+                offset = batch_next_offset(&h);
+                continue;
+            }
+            if (e == E_IO)
+                return e;
+            e = segment_mark_damage(s, &scan, pos, offset, &damage);
+            if (e != E_OK)
+                return e;
+            known = &damage;
+        }
+        pos = known->end;
+        offset = known->offset_end;
+    }
+    return time_index_add(&s->times, s->base_offset, s->max_timestamp, s->max_timestamp_offset);
+}
+
+/* The hop from an index entry on. E_AGAIN: the headers do not hang together. */
+static enum err find_from(struct segment *s, const struct offset_index_entry *entry, int64_t offset,
+                          int64_t *pos_out, struct batch_header *header_out)
+{
+    uint8_t window[SEGMENT_SCAN_HOP];
+    int64_t next_offset = entry->pos == 0 ? s->base_offset : -1;
+    struct segment_scan scan;
+    struct batch_header h;
+    int64_t pos = entry->pos;
+
+    segment_scan_init(&scan, s->file, s->size, window, sizeof(window));
+    while (pos < s->size) {
+        const struct segment_damage *damage = segment_damage_from(s, pos);
+        enum err e;
+
+        if (damage != NULL && damage->pos <= pos) {
+            if (offset < damage->offset_end)
+                return E_CORRUPT;
+            pos = damage->end;
+            next_offset = damage->offset_end;
+            continue;
+        }
+        e = segment_scan_peek(&scan, pos, &h);
+        if (e == E_IO)
+            return e;
+        if (e != E_OK || (next_offset >= 0 && !segment_expects(s, &h, next_offset)) ||
+            (next_offset < 0 && batch_last_offset(&h) != entry->last_offset))
+            return E_AGAIN;
+        if (batch_last_offset(&h) >= offset) {
+            *pos_out = pos;
+            *header_out = h;
+            return E_OK;
+        }
+        next_offset = batch_next_offset(&h);
+        pos += (int64_t)batch_total_size(&h);
+    }
+    return E_NOT_FOUND;
+}
+
+enum err segment_find(struct segment *s, int64_t offset, int64_t *pos_out,
+                      struct batch_header *header_out)
+{
+    struct offset_index_entry entry;
+    enum err e = offset_index_find(&s->offsets, s->base_offset, offset, &entry);
+
+    if (e == E_OK)
+        e = find_from(s, &entry, offset, pos_out, header_out);
+    if (e != E_AGAIN && e != E_CORRUPT)
+        return e;
+    if (s->is_surveyed)
+        return E_CORRUPT;
+    e = segment_survey(s, SEGMENT_SCAN_HOP);
+    if (e == E_OK)
+        e = offset_index_find(&s->offsets, s->base_offset, offset, &entry);
+    if (e == E_OK)
+        e = find_from(s, &entry, offset, pos_out, header_out);
+    return e == E_AGAIN ? E_CORRUPT : e;
+}
+
+const struct segment_damage *segment_damage_from(const struct segment *s, int64_t pos)
+{
+    for (size_t i = 0; i < s->damaged.count; i++) {
+        const struct segment_damage *d = vec_at(&s->damaged, i);
+
+        if (d->end > pos || (d->pos == d->end && d->pos >= pos))
+            return d;
+    }
+    return NULL;
+}
+
+enum err segment_add_damage(struct segment *s, const struct segment_damage *damage)
+{
+    size_t i = s->damaged.count;
+    enum err e = vec_push(&s->damaged, damage);
+
+    if (e != E_OK)
+        return e;
+    for (; i > 0; i--) {
+        struct segment_damage *before = vec_at(&s->damaged, i - 1);
+
+        if (before->pos <= damage->pos)
+            break;
+        *(struct segment_damage *)vec_at(&s->damaged, i) = *before;
+    }
+    *(struct segment_damage *)vec_at(&s->damaged, i) = *damage;
+    return E_OK;
+}
+
+/* Index of the first verified range that ends after `pos`. */
+static size_t verified_index(const struct segment *s, int64_t pos)
+{
+    size_t i = 0;
+
+    while (i < s->verified.count && ((struct segment_range *)vec_at(&s->verified, i))->end <= pos)
+        i++;
+    return i;
+}
+
+static struct segment_range *verified_at(const struct segment *s, size_t i)
+{
+    return vec_at(&s->verified, i);
+}
+
+void segment_add_verified(struct segment *s, int64_t pos, int64_t end)
+{
+    struct segment_range r = {pos, end};
+    size_t i = 0;
+
+    if (pos >= end)
+        return;
+    if (s->verified.count > 0) { /* by far the most common: the range grows at its end */
+        struct segment_range *last = verified_at(s, s->verified.count - 1);
+
+        if (last->pos <= pos && last->end >= pos) {
+            last->end = end > last->end ? end : last->end;
+            return;
+        }
+    }
+    while (i < s->verified.count && verified_at(s, i)->end < pos)
+        i++;
+    while (i < s->verified.count && verified_at(s, i)->pos <= r.end) { /* touches: swallow it */
+        if (verified_at(s, i)->pos < r.pos)
+            r.pos = verified_at(s, i)->pos;
+        if (verified_at(s, i)->end > r.end)
+            r.end = verified_at(s, i)->end;
+        vec_remove(&s->verified, i);
+    }
+    if (s->verified.count == SEGMENT_VERIFIED_MAX) { /* forget one: it is checked again */
+        vec_remove(&s->verified, 0);
+        i = i > 0 ? i - 1 : 0;
+    }
+    if (vec_push(&s->verified, &r) != E_OK)
+        return;
+    for (size_t at = s->verified.count - 1; at > i; at--)
+        *verified_at(s, at) = *verified_at(s, at - 1);
+    *verified_at(s, i) = r;
+}
+
+int64_t segment_verified_end(const struct segment *s, int64_t pos)
+{
+    size_t i = verified_index(s, pos);
+
+    return i < s->verified.count && verified_at(s, i)->pos <= pos ? verified_at(s, i)->end : pos;
+}
+
+int64_t segment_verified_next(const struct segment *s, int64_t pos, int64_t limit)
+{
+    size_t i = verified_index(s, pos);
+
+    return i < s->verified.count && verified_at(s, i)->pos < limit ? verified_at(s, i)->pos : limit;
+}
+
+void segment_cut(struct segment *s, int64_t pos, int64_t offset)
+{
+    s->size = pos;
+    while (s->verified.count > 0 && verified_at(s, s->verified.count - 1)->pos >= pos)
+        vec_remove(&s->verified, s->verified.count - 1);
+    if (s->verified.count > 0 && verified_at(s, s->verified.count - 1)->end > pos)
+        verified_at(s, s->verified.count - 1)->end = pos;
+    while (s->damaged.count > 0) {
+        struct segment_damage *d = vec_at(&s->damaged, s->damaged.count - 1);
+
+        if (d->pos < pos)
+            break;
+        vec_remove(&s->damaged, s->damaged.count - 1);
+    }
+    if (s->offsets.is_loaded)
+        offset_index_truncate(&s->offsets, pos);
+    if (s->times.is_loaded)
+        time_index_truncate(&s->times, s->base_offset, offset);
+}

@@ -1,0 +1,211 @@
+#include "rig.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "os/dir.h"
+#include "os/file.h"
+#include "os/os.h"
+#include "record/batch.h"
+#include "record/builder.h"
+#include "unit.h"
+
+void rig_open(struct rig *r)
+{
+    *r = (struct rig){.wall_ms = 1767225600000};
+    r->options = log_options_default();
+    r->options.retention_ms = -1;
+    snprintf(r->path, sizeof(r->path), "/tmp/dlog-unit-storage-XXXXXX");
+    assert_non_null(mkdtemp(r->path));
+    assert_int_equal(os_open(&r->os), E_OK);
+    assert_int_equal(log_root_open(r->os, r->path, &r->root, &r->report), E_OK);
+    assert_int_equal(rig_open_log(r), E_OK);
+}
+
+enum err rig_open_log(struct rig *r)
+{
+    enum err e =
+        log_open(r->root, "t-0", &r->options, r->wall_ms, &r->log, &r->recovery, &r->report);
+
+    if (e != E_OK)
+        r->log = NULL;
+    if (r->dir == NULL)
+        assert_int_equal(os_dir_open_in(log_root_dir(r->root), "t-0", false, &r->dir), E_OK);
+    return e;
+}
+
+void rig_close(struct rig *r)
+{
+    char command[512];
+
+    log_close(r->log);
+    os_dir_close(r->dir);
+    log_root_close(r->root);
+    os_close(r->os);
+    snprintf(command, sizeof(command), "rm -rf %s", r->path);
+    assert_int_equal(system(command), 0);
+}
+
+void rig_reopen(struct rig *r)
+{
+    log_close(r->log);
+    assert_int_equal(rig_open_log(r), E_OK);
+}
+
+/* Close the log on a copy that is thrown away: the real files stay as they are. */
+void rig_crash(struct rig *r)
+{
+    char command[1024];
+
+    snprintf(command, sizeof(command), "cp -r %s/t-0 %s/.kept", r->path, r->path);
+    assert_int_equal(system(command), 0);
+    log_close(r->log);
+    os_dir_close(r->dir);
+    r->dir = NULL;
+    snprintf(command, sizeof(command), "rm -rf %s/t-0 && mv %s/.kept %s/t-0", r->path, r->path,
+             r->path);
+    assert_int_equal(system(command), 0);
+    r->log = NULL;
+}
+
+void rig_build(const struct rig_batch *batch, int64_t base_offset, int32_t epoch, uint32_t seed,
+               struct buf *out)
+{
+    struct batch_options options = batch_options_init(base_offset);
+    struct batch_builder b;
+    uint8_t *value = test_malloc((size_t)batch->value_size + 4);
+
+    options.leader_epoch = epoch;
+    options.codec = (enum codec_id)batch->codec;
+    options.transactional = batch->transactional;
+    if (batch->producer_id > 0) {
+        options.producer_id = batch->producer_id;
+        options.producer_epoch = batch->producer_epoch;
+        options.base_sequence = batch->base_sequence;
+    }
+    batch_builder_init(&b, &options);
+    for (int i = 0; i < batch->count; i++) {
+        uint32_t number = seed + (uint32_t)i;
+
+        memset(value, (int)('a' + number % 26), (size_t)batch->value_size);
+        memcpy(value, &number, (size_t)batch->value_size < 4 ? (size_t)batch->value_size : 4);
+        assert_int_equal(
+            batch_builder_add(
+                &b, &(struct record_draft){.timestamp_ms = batch->timestamp_ms + i,
+                                           .value = slice_of(value, (size_t)batch->value_size)}),
+            E_OK);
+    }
+    assert_int_equal(batch_builder_finish(&b, out), E_OK);
+    batch_builder_release(&b);
+    test_free(value);
+}
+
+enum err rig_append(struct rig *r, const struct rig_batch *batch, struct log_appended *appended)
+{
+    struct log_appended mine;
+    struct buf bytes;
+    enum err e;
+
+    buf_init(&bytes, 64 << 20);
+    rig_build(batch, 0, 0, (uint32_t)log_end_offset(r->log), &bytes);
+    e = log_append(r->log,
+                   &(struct log_append){
+                       .bytes = bytes.at,
+                       .size = bytes.size,
+                       .leader_epoch = log_latest_epoch(r->log) < 0 ? 0 : log_latest_epoch(r->log),
+                       .wall_ms = r->wall_ms},
+                   appended != NULL ? appended : &mine);
+    buf_release(&bytes);
+    return e;
+}
+
+void rig_fill(struct rig *r, int count, int size)
+{
+    for (int i = 0; i < count; i++) {
+        struct rig_batch b = {.count = 1, .value_size = size, .timestamp_ms = r->wall_ms + i};
+
+        assert_int_equal(rig_append(r, &b, NULL), E_OK);
+    }
+}
+
+enum err rig_read(struct rig *r, int64_t offset, size_t size_max, struct buf *out,
+                  int64_t *base_offset_out)
+{
+    struct log_range range;
+    size_t got = 0;
+    enum err e = log_read(r->log, offset, INT64_MAX, size_max, &range);
+
+    if (e != E_OK)
+        return e;
+    buf_clear(out);
+    if (range.size > 0) {
+        assert_int_equal(buf_reserve(out, range.size), E_OK);
+        assert_int_equal(os_file_read(range.file, range.pos, out->at, range.size, &got), E_OK);
+        assert_int_equal(got, range.size);
+        out->size = got;
+    }
+    *base_offset_out = range.base_offset;
+    log_range_release(&range);
+    return E_OK;
+}
+
+int rig_check_all(struct rig *r)
+{
+    int64_t offset = log_start_offset(r->log), base;
+    struct buf bytes;
+    int batches = 0;
+
+    buf_init(&bytes, 64 << 20);
+    while (offset < log_end_offset(r->log)) {
+        struct batch_iter it;
+        struct batch_view view;
+        int64_t before = offset;
+
+        assert_int_equal(rig_read(r, offset, 64 << 10, &bytes, &base), E_OK);
+        it = batch_iter_init(buf_slice(&bytes));
+        while (batch_iter_next(&it, &view)) {
+            assert_int_equal(batch_check_crc(view.bytes), E_OK);
+            assert_true(view.header.base_offset <= offset);
+            if (view.header.base_offset != offset)
+                assert_int_equal(offset, log_start_offset(r->log));
+            offset = batch_next_offset(&view.header);
+            batches++;
+        }
+        assert_true(offset > before);
+    }
+    assert_int_equal(offset, log_end_offset(r->log));
+    buf_release(&bytes);
+    return batches;
+}
+
+void rig_flip(struct rig *r, int64_t base, int64_t pos)
+{
+    char name[64];
+    struct os_file *file;
+    uint8_t byte;
+    size_t got;
+
+    snprintf(name, sizeof(name), "%020lld.log", (long long)base);
+    assert_int_equal(os_file_open(r->dir, name, OS_FILE_WRITE, &file), E_OK);
+    assert_int_equal(os_file_read(file, pos, &byte, 1, &got), E_OK);
+    byte ^= 0x10;
+    assert_int_equal(os_file_write(file, pos, &byte, 1), E_OK);
+    os_file_unref(file);
+}
+
+int64_t rig_file_size(struct rig *r, const char *name)
+{
+    struct os_file *file;
+    int64_t size;
+
+    if (os_file_open(r->dir, name, OS_FILE_READ, &file) != E_OK)
+        return -1;
+    assert_int_equal(os_file_size(file, &size), E_OK);
+    os_file_unref(file);
+    return size;
+}
+
+bool rig_has_file(struct rig *r, const char *name)
+{
+    return rig_file_size(r, name) >= 0;
+}

@@ -1,0 +1,71 @@
+#pragma once
+
+/*
+ * A log in a folder of its own, with helpers to append and to read back.
+ *
+ * A stop without log_close() is a killed process: the log is leaked into `lost` and
+ * released when the rig closes, but its files stay as they were at the stop.
+ */
+#include "base/buf.h"
+#include "storage/log.h"
+
+struct os;
+struct os_dir;
+
+struct rig {
+    struct os *os;
+    struct os_dir *dir; /* of the log, for looking at its files */
+    struct log_root *root;
+    struct log *log;
+    struct log_options options;
+    struct log_recovery recovery;
+    struct report report;
+    char path[256];
+    int64_t wall_ms;
+};
+
+enum { RIG_NOW = 1767225600 };
+
+void rig_open(struct rig *r);
+void rig_close(struct rig *r);
+
+/* log_close and log_open. */
+void rig_reopen(struct rig *r);
+
+/* As after kill -9: what is in the files now is there, nothing else is written. */
+void rig_crash(struct rig *r);
+
+/* log_open that may fail. */
+enum err rig_open_log(struct rig *r);
+
+struct rig_batch {
+    int count;      /* records */
+    int value_size; /* of each */
+    int64_t timestamp_ms;
+    int64_t producer_id; /* with epoch and sequence; 0: none */
+    int16_t producer_epoch;
+    int32_t base_sequence;
+    bool transactional;
+    int codec;
+};
+
+/* Append the batch to `out`; values tell their number from `seed` on. */
+void rig_build(const struct rig_batch *batch, int64_t base_offset, int32_t epoch, uint32_t seed,
+               struct buf *out);
+
+enum err rig_append(struct rig *r, const struct rig_batch *batch, struct log_appended *appended);
+
+/* `count` batches of one record of `size` bytes. */
+void rig_fill(struct rig *r, int count, int size);
+
+/* log_read, and the bytes. */
+enum err rig_read(struct rig *r, int64_t offset, size_t size_max, struct buf *out,
+                  int64_t *base_offset_out);
+
+/* Read all from start to end and check that offsets continue; the number of batches. */
+int rig_check_all(struct rig *r);
+
+/* The log file of the segment at `base`, opened for damage. */
+void rig_flip(struct rig *r, int64_t base, int64_t pos);
+int64_t rig_file_size(struct rig *r, const char *name);
+bool rig_has_file(struct rig *r, const char *name);
