@@ -49,9 +49,15 @@ NODISCARD enum err replica_shard_open(const struct replica_options *options,
                                       struct replica_shard **shard_out);
 
 /*
- * Sync everything, complete what waits, close all logs cleanly. On the loop's
- * thread, or after the loop and the pool have stopped. While the loop runs no
- * sync may be on the pool (replica_shard_is_idle).
+ * Get ready to close: from now on nothing goes to the pool, and once nothing is
+ * there any more `stopped` is called, by a task of the loop.
+ */
+void replica_shard_stop(struct replica_shard *shard, void (*stopped)(void *ctx), void *ctx);
+
+/*
+ * Sync everything, complete what waits, close all logs cleanly. With a pool:
+ * from stopped() or later, or after the loop and the pool have stopped.
+ * NULL is fine.
  */
 void replica_shard_close(struct replica_shard *shard);
 

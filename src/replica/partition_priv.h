@@ -13,7 +13,10 @@ struct replica_shard {
     struct list_node done;       /* appends to be completed in this order */
     struct list_node fired;      /* watches to be called */
     size_t sync_count;           /* on the pool */
-    bool is_closing;
+    bool is_closing;             /* nothing goes to the pool any more */
+    void (*stopped)(void *ctx);  /* wanted, once sync_count is 0 */
+    void *stopped_ctx;
+    struct loop_task stopped_task;
 };
 
 /*

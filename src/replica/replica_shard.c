@@ -33,6 +33,21 @@ static void after_sync(struct partition *p, enum err e)
         sync_failed(p, e);
 }
 
+static void on_stopped_task(struct loop_task *task)
+{
+    struct replica_shard *shard = LIST_ENTRY(task, struct replica_shard, stopped_task);
+
+    shard->stopped(shard->stopped_ctx);
+}
+
+static void check_stopped(struct replica_shard *shard)
+{
+    if (shard->stopped != NULL && shard->sync_count == 0) {
+        shard->stopped_task.run = on_stopped_task;
+        loop_post(shard->options.loop, &shard->stopped_task);
+    }
+}
+
 static void on_sync_task(struct loop_task *task)
 {
     struct partition *p = LIST_ENTRY(task, struct partition, sync_task);
@@ -41,6 +56,7 @@ static void on_sync_task(struct loop_task *task)
     assert(p->is_syncing);
     p->is_syncing = false;
     p->shard->sync_count--;
+    check_stopped(p->shard);
     if (p->is_closing) {
         e = partition_finish_close(p);
         (void)e; /* what a crash would leave too: the next start finishes it off */
@@ -178,7 +194,15 @@ bool replica_shard_is_idle(const struct replica_shard *shard)
            list_is_empty(&shard->done) && list_is_empty(&shard->fired);
 }
 
-/* The pool has stopped or ends soon without our loop: take its results here. */
+void replica_shard_stop(struct replica_shard *shard, void (*stopped)(void *ctx), void *ctx)
+{
+    shard->is_closing = true;
+    shard->stopped = stopped;
+    shard->stopped_ctx = ctx;
+    check_stopped(shard);
+}
+
+/* Loop and pool have stopped before the results were taken: take them here. */
 static void finish_syncs(struct replica_shard *shard)
 {
     struct map_iter it = {0};
@@ -214,6 +238,7 @@ void replica_shard_close(struct replica_shard *shard)
     if (shard == NULL)
         return;
     shard->is_closing = true;
+    shard->stopped = NULL;
     finish_syncs(shard);
     settle(shard);
     for (;;) {
