@@ -152,7 +152,7 @@ void trace_line_time(struct trace_line *l, const char *name, int64_t wall_ms)
 {
     enum { DAY_MS = 86400000, ERA_DAYS = 146097 };
     int64_t days = wall_ms / DAY_MS - (wall_ms % DAY_MS < 0);
-    int ms = (int)(wall_ms - days * DAY_MS);
+    int ms = (int)(wall_ms % DAY_MS) + (wall_ms % DAY_MS < 0 ? DAY_MS : 0);
     char text[64];
     int64_t era, day, year, month;
 
