@@ -74,7 +74,7 @@ deps-%:
 
 check: build-check/build.ninja format-check ## format, tidy, build with gcc, unit tests
 	$(Q)$(NINJA) -C build-check --quiet
-	$(Q)$(MESON_TEST) -C build-check --suite tidy --suite unit --suite script
+	$(Q)$(MESON_TEST) -C build-check --suite tidy --suite unit --suite fuzz --suite script
 
 test: deps-build deps-test check build-clang ## the commit tier: check, a clang build, all suites with Debian's clients
 	$(Q)$(MESON_TEST) -C build-check
