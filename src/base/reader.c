@@ -1,6 +1,7 @@
 #include "base/reader.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <string.h>
 
 struct reader reader_init(const void *bytes, size_t size)
@@ -39,16 +40,20 @@ struct slice reader_slice(struct reader *r, size_t size)
     return at == NULL ? slice_of(NULL, 0) : slice_of(at, size);
 }
 
-static uint64_t read_be(struct reader *r, size_t width)
+/* Inline, so that each width becomes one load. */
+static inline __attribute__((always_inline)) uint64_t read_be(struct reader *r, size_t width)
 {
-    const uint8_t *p = reader_bytes(r, width);
-    uint64_t value = 0;
+    uint64_t be = 0;
 
-    if (p == NULL)
+    if (r->err != E_OK)
         return 0;
-    for (size_t i = 0; i < width; i++)
-        value = value << 8 | p[i];
-    return value;
+    if (reader_left(r) < width) {
+        r->err = E_TRUNCATED;
+        return 0;
+    }
+    memcpy(&be, r->at, width);
+    r->at += width;
+    return be64toh(be) >> 8 * (8 - width);
 }
 
 int8_t reader_i8(struct reader *r)
@@ -108,6 +113,8 @@ static uint64_t read_varint(struct reader *r, unsigned bits)
 
     if (r->err != E_OK)
         return 0;
+    if (r->at < r->end && *r->at < 0x80)
+        return *r->at++;
     for (unsigned shift = 0; shift < bits; shift += 7) {
         uint8_t group;
 

@@ -1,6 +1,7 @@
 #include "base/writer.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <string.h>
 
 #include "base/varint.h"
@@ -29,13 +30,20 @@ void writer_bytes(struct writer *w, const void *bytes, size_t size)
         w->err = buf_append(w->buf, bytes, size);
 }
 
-static void write_be(struct writer *w, uint64_t v, size_t width)
+/* Inline, so that each width becomes one store when there is room. */
+static inline __attribute__((always_inline)) void write_be(struct writer *w, uint64_t v,
+                                                           size_t width)
 {
-    uint8_t bytes[8];
+    uint64_t be = htobe64(v << 8 * (8 - width));
 
-    for (size_t i = 0; i < width; i++)
-        bytes[i] = (uint8_t)(v >> 8 * (width - 1 - i));
-    writer_bytes(w, bytes, width);
+    if (w->err != E_OK)
+        return;
+    if (w->buf->capacity - w->buf->size < width) {
+        w->err = buf_append(w->buf, &be, width);
+        return;
+    }
+    memcpy(w->buf->at + w->buf->size, &be, width);
+    w->buf->size += width;
 }
 
 void writer_i8(struct writer *w, int8_t v)
@@ -85,6 +93,10 @@ void writer_uvarlong(struct writer *w, uint64_t v)
 {
     uint8_t bytes[VARINT_SIZE_MAX];
 
+    if (v < 0x80) {
+        write_be(w, v, 1);
+        return;
+    }
     writer_bytes(w, bytes, varint_put(bytes, v));
 }
 
