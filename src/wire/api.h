@@ -8,7 +8,8 @@
 
 /*
  * The one table of APIs, made from the schemas. Dispatch, headers, the
- * ApiVersions answer and the documentation all derive from it.
+ * ApiVersions answer and the documentation all derive from it. An entry means
+ * that there is a codec, not that this program has a handler.
  */
 enum wire_api_key {
 #define X(NAME, name, key, min, max, flexible, advertised_min, advertised_max, on) \
