@@ -123,7 +123,7 @@ static enum err cluster_open(struct node *n, struct report *report)
     struct quorum_options options = {
         .loop = n->controller_loop,
         .trace = n->trace,
-        .root = replica_roots_at(n->roots, 0),
+        .roots = n->roots,
         .node_id = (int32_t)config_i64(n->config, CONFIG_NODE_ID),
         .endpoints = endpoints,
         .rack = slice_of_text(config_text(n->config, CONFIG_BROKER_RACK)),
