@@ -87,8 +87,11 @@ void partition_fail(struct partition *p, enum err e)
 
 bool partition_wants_sync(const struct partition *p)
 {
-    return log_needs_sync(p->log) &&
-           (p->options.durability == LOG_DURABILITY_ALWAYS || p->is_sync_due);
+    if (log_synced_offset(p->log) == log_end_offset(p->log) || log_is_broken(p->log) ||
+        log_root_is_broken(p->root))
+        return false;
+    return p->options.durability == LOG_DURABILITY_ALWAYS || p->is_sync_due ||
+           log_needs_sync(p->log);
 }
 
 void partition_sync_begins(struct partition *p)
