@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "base/mem.h"
@@ -311,7 +312,8 @@ static bool receive_some(struct conn *conn, size_t *total)
             conn_fail(conn, e);
         return false;
     }
-    count = readv(conn->fd, plan.parts, plan.count);
+    count = plan.count == 1 ? recv(conn->fd, plan.parts[0].iov_base, plan.parts[0].iov_len, 0)
+                            : readv(conn->fd, plan.parts, plan.count);
     if (count <= 0) {
         if (count == 0) {
             conn->state = CONN_ENDED;

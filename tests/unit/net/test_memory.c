@@ -107,8 +107,9 @@ static void an_idle_connection_is_small(void **state)
 
 static void file_ranges_arrive_equal(void **state)
 {
-    static const size_t SIZES[] = {1,     2,     100,    4095,    32 << 10, (32 << 10) + 1,
-                                   65536, 70000, 262144, 1 << 20, 8 << 20};
+    static const size_t SIZES[] = {
+        1,     2,     100,    4095,    32 << 10, 4096, 4097, (32 << 10) + 1,
+        65536, 70000, 262144, 1 << 20, 8 << 20};
     struct rig *rig = *state;
     struct os_dir *dir = NULL;
     struct os_file *file = NULL;
