@@ -46,8 +46,11 @@ static void op_init(struct op *op, struct rig *r, int *counter, int records)
 {
     *op = (struct op){.rig = r, .counter = counter};
     rig_batch(&op->bytes, records, 100);
-    op->append = (struct partition_append){
-        .bytes = op->bytes.at, .size = op->bytes.size, .acks = -1, .done = on_done, .wall_ms = 5};
+    op->append = (struct partition_append){.bytes = op->bytes.at,
+                                           .size = op->bytes.size,
+                                           .acks = -1,
+                                           .done = on_done,
+                                           .wall_ms = os_wall_ms(r->os)};
 }
 
 static void op_release(struct op *op)
