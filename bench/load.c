@@ -226,7 +226,7 @@ static void take_answer(struct load *load, struct peer *peer, const uint8_t *at,
     load->records += load->plan.kind == LOAD_FETCH ? answer.records : load->plan.records;
     if (load->plan.kind == LOAD_FETCH || load->plan.kind == LOAD_RAW_FETCH) {
         bool is_end = load->plan.kind == LOAD_FETCH
-                          ? answer.bytes == 0
+                          ? answer.is_end
                           : answer.next_pos + (int64_t)load->plan.batch_size > load->file_size;
 
         peer->pos = is_end ? 0 : answer.next_pos;

@@ -200,6 +200,7 @@ static void walk_batches(struct slice records, struct load_answer *answer)
 static void read_fetch(struct reader *r, struct load_answer *answer)
 {
     uint32_t aborted, size;
+    int64_t high_watermark;
 
     reader_i32(r); /* throttle */
     answer->error = reader_i16(r);
@@ -210,7 +211,7 @@ static void read_fetch(struct reader *r, struct load_answer *answer)
     reader_i32(r);
     if (answer->error == 0)
         answer->error = reader_i16(r);
-    reader_i64(r); /* high watermark */
+    high_watermark = reader_i64(r);
     reader_i64(r); /* last stable offset */
     reader_i64(r); /* log start */
     aborted = reader_uvarint(r);
@@ -223,6 +224,7 @@ static void read_fetch(struct reader *r, struct load_answer *answer)
     size = reader_uvarint(r);
     if (size > 1)
         walk_batches(reader_slice(r, size - 1), answer);
+    answer->is_end = answer->next_pos >= high_watermark || answer->bytes == 0;
 }
 
 bool load_frames_answer(const struct load_plan *plan, int64_t pos, const uint8_t *at, size_t size,

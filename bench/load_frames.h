@@ -48,6 +48,7 @@ struct load_answer {
     size_t bytes;     /* of records */
     size_t records;   /* fetched */
     int64_t next_pos; /* where the next fetch continues */
+    bool is_end;      /* there is nothing more at next_pos */
 };
 
 /* Read an answer without its length field; false: it makes no sense. */

@@ -114,7 +114,9 @@ def load(build, port, kind, **options):
     done = subprocess.run(args, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"{' '.join(args)}: {done.stderr.strip()}")
-    return json.loads(done.stdout)
+    result = json.loads(done.stdout)
+    result["mb_s"] = result["bytes"] / result["seconds"] / 1e6     # not rounded
+    return result
 
 
 def with_cpu(server, run):
@@ -202,7 +204,7 @@ class Bench:
                 row[f"{prefix}_{key}"] = median(results, key)
         self.results[name] = row
         print(f"| {name} | {row['ratio']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
-              f" | {row['dlogd_mb_s']:.0f} / {row['light_mb_s']:.0f}"
+              f" | {row['dlogd_mb_s']:.4g} / {row['light_mb_s']:.4g}"
               f" | {row['dlogd_records_s'] / 1e6:.2f}"
               f" | {row['dlogd_p50_us']:.0f} / {row['light_p50_us']:.0f}"
               f" | {row['dlogd_p99_us']:.0f} / {row['light_p99_us']:.0f}"
