@@ -13,7 +13,7 @@
  * UNSUPPORTED_VERSION and the list, so that the client can try again.
  */
 
-enum { FEATURES_WITH_MINIMUM_ZERO_SINCE = 4 };
+enum { SOFTWARE_SINCE = 3, FEATURES_WITH_MINIMUM_ZERO_SINCE = 4 };
 
 /* What this program can run, whatever the cluster has finalized. */
 static const struct {
@@ -96,7 +96,7 @@ static bool finalized_features_fill(struct request *req, struct wire_api_version
     return true;
 }
 
-/* KIP-511: letters, digits, '-', '.', '+'? Kafka: [a-zA-Z0-9](?:[a-zA-Z0-9\\-.]*[a-zA-Z0-9])? */
+/* KIP-511: letters and digits, inside also '-' and '.'. */
 static bool software_name_is_valid(struct slice s)
 {
     for (size_t i = 0; i < s.size; i++) {
@@ -110,27 +110,36 @@ static bool software_name_is_valid(struct slice s)
     return s.size > 0;
 }
 
-static enum wire_error request_check(struct request *req)
+/* False: the body does not decode, which nobody can answer. */
+static bool request_check(struct request *req, enum wire_error *error_out)
 {
     struct wire_api_versions_request in;
     struct reader r = reader_init(req->body, req->body_size);
 
+    *error_out = WIRE_ERROR_UNSUPPORTED_VERSION;
     if (!wire_api_serves(req->api, request_version(req)))
-        return WIRE_ERROR_UNSUPPORTED_VERSION;
-    if (wire_api_versions_request_decode(&r, request_version(req), &req->arena, &in) != E_OK)
-        return WIRE_ERROR_INVALID_REQUEST;
-    if (request_version(req) >= 3 && (!software_name_is_valid(in.client_software_name) ||
-                                      !software_name_is_valid(in.client_software_version)))
-        return WIRE_ERROR_INVALID_REQUEST;
-    return WIRE_ERROR_NONE;
+        return true;
+    if (wire_api_versions_request_decode(&r, request_version(req), &req->arena, &in) != E_OK ||
+        reader_done(&r) != E_OK)
+        return false;
+    *error_out = WIRE_ERROR_NONE;
+    if (request_version(req) >= SOFTWARE_SINCE &&
+        (!software_name_is_valid(in.client_software_name) ||
+         !software_name_is_valid(in.client_software_version)))
+        *error_out = WIRE_ERROR_INVALID_REQUEST;
+    return true;
 }
 
 void handle_api_versions(struct request *req)
 {
     struct wire_api_versions_response out;
-    enum wire_error error = request_check(req);
+    enum wire_error error;
     struct writer w;
 
+    if (!request_check(req, &error)) {
+        request_drop(req, "api-versions request does not decode");
+        return;
+    }
     wire_api_versions_response_init(&out);
     out.error_code = (int16_t)error;
     if (error == WIRE_ERROR_UNSUPPORTED_VERSION)

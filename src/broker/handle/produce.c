@@ -83,11 +83,13 @@ static enum wire_error append_error(enum err e)
     }
 }
 
-static enum wire_error batch_error(enum err e)
+static enum wire_error batch_error(enum err e, struct slice batch)
 {
     switch (e) {
-    case E_UNSUPPORTED:
-        return WIRE_ERROR_UNSUPPORTED_FOR_MESSAGE_FORMAT;
+    case E_UNSUPPORTED: /* an old magic, or a codec that nobody knows */
+        return batch.size > BATCH_POS_MAGIC && batch.at[BATCH_POS_MAGIC] == BATCH_MAGIC
+                   ? WIRE_ERROR_UNSUPPORTED_COMPRESSION_TYPE
+                   : WIRE_ERROR_UNSUPPORTED_FOR_MESSAGE_FORMAT;
     case E_INVAL:
         return WIRE_ERROR_INVALID_RECORD;
     case E_TOO_BIG:
@@ -136,7 +138,7 @@ static bool part_check(struct produce *p, struct part *part, uint8_t *at, size_t
     buf_clear(&shard->scratch);
     buf_shrink(&shard->scratch, SHARD_SCRATCH_BYTES_KEPT);
     if (e != E_OK) {
-        part_fail(part, batch_error(e), fault.text);
+        part_fail(part, batch_error(e, slice_of(at, size)), fault.text);
         return false;
     }
     if (batch_codec(&summary.header) == CODEC_ZSTD && request_version(p->req) < ZSTD_VERSION_MIN) {
