@@ -8,7 +8,7 @@
 import os, re, sys
 
 NONE = (1, 0)                   # an empty range of versions
-SCALARS = {                     # type: C type, reader and writer suffix, size on the wire
+SCALARS = {                     # scalar: C type, reader and writer suffix, size on the wire
     "bool": ("bool", None, 1), "int8": ("int8_t", "i8", 1), "int16": ("int16_t", "i16", 2),
     "uint16": ("uint16_t", "u16", 2), "int32": ("int32_t", "i32", 4), "int64": ("int64_t", "i64", 8),
     "float64": ("double", "f64", 8), "uuid": ("struct uuid", "uuid", 16),
