@@ -283,6 +283,8 @@ void log_set_options(struct log *log, const struct log_options *options)
 {
     log->options = *options;
     log->has_gaps |= options->is_compacted;
+    for (size_t i = 0; i < log_segment_count(log); i++)
+        log_segment_at(log, i)->allows_gaps = log->has_gaps;
 }
 
 struct uuid log_topic_id(const struct log *log)

@@ -22,7 +22,6 @@ struct pending {
     int64_t end_offset;
     int64_t max_timestamp;
     int32_t last_epoch;
-    bool has_gap;
     struct producer_check check;
 };
 
@@ -45,6 +44,8 @@ enum err log_add_segment(struct log *log, struct os_dir *dir, int64_t base_offse
 
     if (e != E_OK)
         goto out;
+    s->allows_gaps = log->has_gaps;
+    s->end_offset = base_offset;
     segment_index_reset(&s->offsets);
     segment_index_reset(&s->times);
     segment_name(base_offset, ".log", name);
@@ -58,6 +59,8 @@ enum err log_add_segment(struct log *log, struct os_dir *dir, int64_t base_offse
     }
     if (e == E_OK)
         e = vec_push(&log->segments, &s);
+    if (e == E_OK && log_segment_count(log) > 1)
+        log_segment_at(log, log_segment_count(log) - 2)->end_offset = base_offset;
 out:
     if (e != E_OK)
         segment_free(s);
@@ -162,7 +165,6 @@ static enum err prepare_batch(struct log *log, const struct log_append *append, 
 
         if (h->base_offset < p->end_offset || (!log->has_gaps && !is_first))
             return E_OUT_OF_RANGE;
-        p->has_gap = true;
     }
     if (e != E_OK)
         return e;
@@ -292,6 +294,7 @@ static enum err note(struct log *log, struct segment *s, const struct pending *p
         log->unsynced_wall_ms = log->wall_ms;
     log->appended_bytes += (int64_t)p->bytes.size;
     log->end_offset = p->end_offset;
+    s->end_offset = p->end_offset;
     if (s->max_timestamp > log->max_timestamp) {
         log->max_timestamp = s->max_timestamp;
         log->max_timestamp_offset = s->max_timestamp_offset;

@@ -9,6 +9,13 @@
  * checksum between them was checked since the segment was opened.
  */
 
+struct found {
+    struct segment *segment;
+    int64_t pos;
+    int64_t end;
+    int64_t base_offset;
+};
+
 static bool memo_find(const struct log *log, const struct segment *s, int64_t offset,
                       int64_t *pos_out)
 {
@@ -176,26 +183,21 @@ static enum err first_batch_end(struct segment *s, int64_t pos, int64_t *end_out
     return e == E_OK || e == E_IO ? e : E_CORRUPT;
 }
 
-enum err log_read(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max,
-                  struct log_range *range_out)
+/* Find the range; segment and base offset of its first batch. No checksum is looked at yet. */
+static enum err find_range(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max,
+                           struct found *f)
 {
-    int64_t pos = 0, end = 0, first_end = 0, base = 0;
-    struct segment *s = NULL;
+    int64_t first_end;
     enum err e = E_NOT_FOUND;
     size_t i;
 
-    if (offset < log->start_offset || offset > log->end_offset)
-        return E_OUT_OF_RANGE;
-    if (limit_offset > log->end_offset)
-        limit_offset = log->end_offset;
-    *range_out = (struct log_range){.base_offset = offset};
-    for (i = log_segment_index(log, offset); i < log_segment_count(log) && offset < limit_offset;
-         i++) {
-        s = log_segment_at(log, i);
-        if (s->base_offset >= limit_offset)
+    f->pos = f->end = 0;
+    for (i = log_segment_index(log, offset); i < log_segment_count(log); i++) {
+        f->segment = log_segment_at(log, i);
+        if (f->segment->base_offset >= limit_offset)
             return E_OK;
-        e = find_first(log, i, offset, &pos, &base);
-        if (e == E_NOT_FOUND && is_lost(s, offset))
+        e = find_first(log, i, offset, &f->pos, &f->base_offset);
+        if (e == E_NOT_FOUND && is_lost(f->segment, offset))
             return E_CORRUPT;
         if (e != E_NOT_FOUND)
             break;
@@ -203,22 +205,70 @@ enum err log_read(struct log *log, int64_t offset, int64_t limit_offset, size_t 
     if (e == E_NOT_FOUND)
         return E_OK;
     if (e == E_OK)
-        e = find_limit(log, i, limit_offset, &end);
+        e = find_limit(log, i, limit_offset, &f->end);
+    if (e != E_OK || f->end - f->pos <= (int64_t)size_max)
+        return e;
+    e = first_batch_end(f->segment, f->pos, &first_end);
     if (e != E_OK)
         return e;
-    if (pos >= end)
+    f->end = f->pos + (int64_t)size_max > first_end ? f->pos + (int64_t)size_max : first_end;
+    return E_OK;
+}
+
+/*
+ * The first batch at `f` is wrong. Its header may be what is wrong and hide those
+ * behind it: mark what is damaged. E_AGAIN: `offset` lies behind that.
+ */
+static enum err note_damage(struct log *log, const struct found *f, int64_t offset)
+{
+    uint8_t *window = mem_alloc(SEGMENT_SCAN_WINDOW);
+    struct segment_damage damage;
+    struct segment_scan scan;
+    enum err e;
+
+    if (window == NULL)
+        return E_NOMEM;
+    log_memo_clear(log);
+    segment_scan_init(&scan, f->segment->file, f->segment->size, window, SEGMENT_SCAN_WINDOW);
+    e = segment_mark_damage(f->segment, &scan, f->pos, f->base_offset, &damage);
+    mem_free(window);
+    if (e != E_OK)
+        return e == E_TOO_BIG ? E_CORRUPT : e;
+    return offset >= damage.offset_end ? E_AGAIN : E_CORRUPT;
+}
+
+enum err log_read(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max,
+                  struct log_range *range_out)
+{
+    struct found f;
+    enum err e;
+
+    if (offset < log->start_offset || offset > log->end_offset)
+        return E_OUT_OF_RANGE;
+    if (limit_offset > log->end_offset)
+        limit_offset = log->end_offset;
+    if (offset >= limit_offset) {
+        *range_out = (struct log_range){.base_offset = offset};
         return E_OK;
-    if (end - pos > (int64_t)size_max) {
-        e = first_batch_end(s, pos, &first_end);
+    }
+    do {
+        e = find_range(log, offset, limit_offset, size_max, &f);
         if (e != E_OK)
             return e;
-        end = pos + (int64_t)size_max > first_end ? pos + (int64_t)size_max : first_end;
-    }
-    e = verify(log, s, pos, &end);
+        if (f.pos >= f.end) {
+            *range_out = (struct log_range){.base_offset = offset};
+            return E_OK;
+        }
+        e = verify(log, f.segment, f.pos, &f.end);
+        if (e == E_CORRUPT)
+            e = note_damage(log, &f, offset);
+    } while (e == E_AGAIN);
     if (e != E_OK)
         return e;
-    *range_out = (struct log_range){
-        .file = os_file_ref(s->file), .pos = pos, .size = (size_t)(end - pos), .base_offset = base};
+    *range_out = (struct log_range){.file = os_file_ref(f.segment->file),
+                                    .pos = f.pos,
+                                    .size = (size_t)(f.end - f.pos),
+                                    .base_offset = f.base_offset};
     return E_OK;
 }
 

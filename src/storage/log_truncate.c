@@ -59,7 +59,7 @@ static enum err cut(struct log *log, struct os_dir *dir, size_t i, const struct 
     if (e != E_OK)
         return e;
     log->size_bytes -= s->size - point->pos;
-    s->end_offset = INT64_MAX;
+    s->end_offset = point->offset;
     segment_cut(s, point->pos, point->offset);
     s->allocated = s->size;
     log->end_offset = point->offset;

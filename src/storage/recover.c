@@ -193,7 +193,30 @@ static enum err look_at(struct segment *s, struct os_dir *dir, struct report *re
     return e;
 }
 
-static enum err apply_checkpoint(struct log *log, const struct log_checkpoint *c)
+/* The file of a segment that the checkpoint knows is gone: its offsets are damage without bytes. */
+static enum err note_missing(struct log *log, const struct log_checkpoint *c, size_t i,
+                             struct log_recovery *recovery)
+{
+    const struct log_checkpoint_segment *missing = vec_at(&c->segments, i);
+    struct segment *s = log_segment_count(log) == 0
+                            ? NULL
+                            : log_segment_at(log, log_segment_index(log, missing->base_offset));
+    struct segment_damage lost = {.offset = missing->base_offset, .offset_end = c->recovery_point};
+
+    if (i + 1 < c->segments.count)
+        lost.offset_end =
+            ((struct log_checkpoint_segment *)vec_at(&c->segments, i + 1))->base_offset;
+    if (s == NULL || s->base_offset > missing->base_offset || lost.offset_end <= c->start_offset ||
+        lost.offset_end <= lost.offset)
+        return E_OK;
+    lost.pos = s->size;
+    lost.end = s->size;
+    recovery->damaged_ranges++;
+    return segment_add_damage(s, &lost);
+}
+
+static enum err apply_checkpoint(struct log *log, const struct log_checkpoint *c,
+                                 struct log_recovery *recovery)
 {
     enum err e = E_OK;
 
@@ -209,8 +232,12 @@ static enum err apply_checkpoint(struct log *log, const struct log_checkpoint *c
         if (i + 1 == c->segments.count)
             log->recovery = (struct log_point){c->recovery_point, cs->base_offset, cs->size,
                                                cs->max_timestamp, cs->max_timestamp_offset};
-        if (s == NULL)
+        if (s == NULL) {
+            e = note_missing(log, c, i, recovery);
+            if (e != E_OK)
+                return e;
             continue;
+        }
         s->size = cs->size;
         s->allocated = cs->size;
         s->max_timestamp = cs->max_timestamp;
@@ -361,11 +388,13 @@ static enum err open_segments(struct log *log, struct os_dir *dir, const struct 
         e = recover_scan(log, dir, c->window_bytes, recovery, report);
     }
     log->synced_offset = log->end_offset;
+    log_active(log)->end_offset = log->end_offset;
     return e;
 }
 
 static enum err read_files(struct log *log, struct os_dir *dir, struct listing *l,
-                           struct log_checkpoint *c, struct report *report)
+                           struct log_checkpoint *c, struct log_recovery *recovery,
+                           struct report *report)
 {
     enum err e = E_OK;
 
@@ -381,7 +410,7 @@ static enum err read_files(struct log *log, struct os_dir *dir, struct listing *
     for (size_t i = 0; i < l->bases.count && e == E_OK; i++)
         e = add_segment(log, *(int64_t *)vec_at(&l->bases, i));
     if (e == E_OK && l->has_checkpoint)
-        e = apply_checkpoint(log, c);
+        e = apply_checkpoint(log, c, recovery);
     if (e == E_OK && l->has_epochs)
         e = read_epochs(log, dir, report);
     if (e == E_OK && l->has_metadata && uuid_is_zero(log->topic_id))
@@ -407,7 +436,7 @@ enum err recover_log(struct log *log, struct os_dir *dir, struct log_recovery *r
     if (e == E_OK && l.bases.count == 0 && !l.has_checkpoint)
         c.window_bytes = LOG_UNSYNCED_BYTES_MAX; /* new */
     else if (e == E_OK)
-        e = read_files(log, dir, &l, &c, report);
+        e = read_files(log, dir, &l, &c, recovery, report);
     if (e == E_OK)
         e = open_segments(log, dir, &l, &c, recovery, report);
     if (e == E_OK) { /* an idle log holds no descriptor */

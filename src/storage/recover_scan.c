@@ -267,6 +267,34 @@ static enum err end_segment(struct scan_state *st, struct segment *s)
     return e;
 }
 
+/* The offset after the last batch that segment_find can reach in a segment without damage. */
+static enum err find_end(struct segment *s, int64_t *offset_out)
+{
+    struct segment_scan scan;
+    uint8_t window[SEGMENT_SCAN_HOP];
+    int64_t offset = s->base_offset;
+
+    segment_scan_init(&scan, s->file, s->size, window, sizeof(window));
+    for (int64_t pos = 0; pos < s->size;) {
+        const struct segment_damage *d = segment_damage_from(s, pos);
+        struct batch_header h;
+        enum err e;
+
+        if (d != NULL && d->pos <= pos) {
+            pos = d->end;
+            offset = d->offset_end;
+            continue;
+        }
+        e = segment_scan_peek(&scan, pos, &h);
+        if (e != E_OK)
+            return e == E_IO ? e : E_CORRUPT;
+        pos += (int64_t)batch_total_size(&h);
+        offset = batch_next_offset(&h);
+    }
+    *offset_out = offset;
+    return E_OK;
+}
+
 /* Durable bytes are gone from the end of the segment with the recovery point. */
 static enum err note_lost_end(struct scan_state *st, struct segment *s)
 {
@@ -277,32 +305,24 @@ static enum err note_lost_end(struct scan_state *st, struct segment *s)
         return e;
     s->size = s->allocated;
     s->end_offset = st->offset;
-    e = segment_survey(s, st->log->options.index_interval_bytes);
-    if (e != E_OK)
-        return e;
     lost = (struct segment_damage){s->size, s->size, s->base_offset, st->offset};
-    if (s->size > 0) {
-        struct batch_header h;
-        int64_t pos;
-
-        e = segment_find(s, st->offset - 1, &pos, &h);
-        if (e == E_OK || e == E_IO)
-            return e; /* all offsets are there after all */
-        e = E_OK;
-    }
-    while (s->damaged.count == 0 && lost.offset < st->offset && s->size > 0) {
-        struct batch_header h;
-        int64_t pos;
-
-        if (segment_find(s, lost.offset, &pos, &h) != E_OK)
-            break;
-        lost.offset = batch_next_offset(&h);
-    }
-    st->recovery->damaged_ranges++;
-    e = segment_add_damage(s, &lost);
+    e = segment_survey(s, st->log->options.index_interval_bytes);
+    if (e == E_OK)
+        e = find_end(s, &lost.offset);
+    if (e == E_OK && lost.offset < lost.offset_end)
+        e = segment_add_damage(s, &lost);
     if (e == E_OK)
         e = segment_write_indexes(s, st->dir);
+    st->recovery->damaged_ranges += (int32_t)s->damaged.count;
     return e;
+}
+
+/* Is the file with the recovery point gone or shorter than it was? */
+static bool is_short(const struct log *log)
+{
+    const struct segment *s = log_active(log);
+
+    return s->base_offset < log->recovery.segment || s->size < log->recovery.pos;
 }
 
 static enum err scan_all(struct scan_state *st)
@@ -319,8 +339,6 @@ static enum err scan_all(struct scan_state *st)
             continue;
         if (s->base_offset == log->recovery.segment && s->allocated < log->recovery.pos) {
             e = note_lost_end(st, s);
-            if (e == E_OK && st->at + 1 == log_segment_count(log))
-                e = log_add_segment(log, st->dir, st->offset);
             continue;
         }
         e = begin_segment(st, s);
@@ -329,6 +347,10 @@ static enum err scan_all(struct scan_state *st)
         if (e == E_OK)
             e = end_segment(st, s);
     }
+    /* The log goes on in a file that has nothing lost before it. */
+    if (e == E_OK && !is_torn && log_active(log)->base_offset <= log->recovery.segment &&
+        is_short(log))
+        e = log_add_segment(log, st->dir, st->offset);
     return e;
 }
 

@@ -51,7 +51,7 @@ struct segment {
     struct os_file *file;
     struct segment_index offsets;
     struct segment_index times;
-    int64_t end_offset;  /* sealed: where the next segment begins; active: INT64_MAX */
+    int64_t end_offset;  /* where the next segment begins, or the log ends */
     struct vec verified; /* of segment_range */
     struct vec damaged;  /* of segment_damage */
     bool allows_gaps;    /* offsets rise, but need not continue */
