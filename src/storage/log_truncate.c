@@ -63,6 +63,8 @@ static enum err cut(struct log *log, struct os_dir *dir, size_t i, const struct 
     segment_cut(s, point->pos, point->offset);
     s->allocated = s->size;
     log->end_offset = point->offset;
+    if (log->start_offset > log->end_offset) /* it lay inside the batch that went */
+        log->start_offset = log->end_offset;
     log->synced_offset = point->offset;
     log->synced_bytes = log->appended_bytes;
     epoch_truncate(&log->epochs, point->offset + (point->offset > log->start_offset ? 0 : 1));
@@ -148,10 +150,12 @@ enum err log_truncate(struct log *log, int64_t offset)
         e = log_break(log, e); /* half cut: only a restart knows what is there */
     if (e == E_OK)
         e = refresh_timestamps(log, log_active(log));
-    if (e == E_OK && log->recovery.offset == log->end_offset)
-        log->recovery = log_end_point(log);
     if (e == E_OK)
         e = reload_producers(log, dir);
+    if (e == E_OK && log->recovery.offset == log->end_offset) { /* it had to retreat */
+        point = log_end_point(log);
+        e = log_checkpoint_write(log, dir, &point, NULL);
+    }
     os_dir_close(dir);
     log->open_sealed_count = 0;
     for (size_t k = 0; k + 1 < log_segment_count(log); k++)

@@ -388,6 +388,8 @@ static enum err open_segments(struct log *log, struct os_dir *dir, const struct 
         e = recover_scan(log, dir, c->window_bytes, recovery, report);
     }
     log->synced_offset = log->end_offset;
+    if (log->start_offset > log->end_offset)
+        log->start_offset = log->end_offset;
     log_active(log)->end_offset = log->end_offset;
     return e;
 }

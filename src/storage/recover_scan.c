@@ -361,8 +361,6 @@ static enum err finish(struct scan_state *st)
     enum err e;
 
     log->end_offset = st->offset;
-    if (log->start_offset > log->end_offset)
-        log->start_offset = log->end_offset;
     epoch_truncate(&log->epochs, log->end_offset + 1);
     if (log->epochs.entries.count > 0) {
         e = log_write_epochs(log, st->dir);
