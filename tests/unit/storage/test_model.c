@@ -9,7 +9,7 @@
  * Random operations on a log and on a model of it: an array of batches. After
  * each the two must agree.
  */
-enum { BATCHES_MAX = 4000, STEPS = 400, SEEDS = 12 };
+enum { BATCHES_MAX = 4000, STEPS = 400, SEEDS = 6 };
 
 struct model_batch {
     int64_t base;
