@@ -23,8 +23,11 @@ struct os_pool {
     pthread_cond_t changed;
     struct list_node jobs; /* guarded by lock */
     bool is_closing;       /* guarded by lock */
-    struct os_thread *threads[OS_POOL_THREADS_MAX];
-    int thread_count;
+    int idle_count;        /* guarded by lock: threads that wait for a job */
+    int job_count;         /* guarded by lock: in `jobs` */
+    struct os_thread *threads[OS_POOL_THREADS_MAX]; /* guarded by lock until closing */
+    int thread_count;                               /* the same */
+    int thread_max;
 };
 
 /* The pthread calls used here fail only when misused. */
@@ -84,9 +87,13 @@ static struct os_job *pool_take(struct os_pool *pool)
     struct list_node *node;
 
     must(pthread_mutex_lock(&pool->lock));
+    pool->idle_count++;
     while (list_is_empty(&pool->jobs) && !pool->is_closing)
         must(pthread_cond_wait(&pool->changed, &pool->lock));
+    pool->idle_count--;
     node = list_pop_front(&pool->jobs);
+    if (node != NULL)
+        pool->job_count--;
     must(pthread_mutex_unlock(&pool->lock));
     return node == NULL ? NULL : LIST_ENTRY(node, struct os_job, node);
 }
@@ -101,9 +108,21 @@ static void pool_main(void *ctx)
     }
 }
 
+/* Start one more thread; with the lock held, or before anybody else knows the pool. */
+static enum err pool_grow(struct os_pool *pool)
+{
+    enum err e =
+        os_thread_start(pool->os, "pool", pool_main, pool, &pool->threads[pool->thread_count]);
+
+    if (e == E_OK)
+        pool->thread_count++;
+    return e;
+}
+
 enum err os_pool_open(struct os *os, int threads, struct os_pool **pool_out)
 {
     struct os_pool *pool;
+    enum err e;
 
     if (threads < 1 || threads > OS_POOL_THREADS_MAX)
         return E_INVAL;
@@ -115,15 +134,11 @@ enum err os_pool_open(struct os *os, int threads, struct os_pool **pool_out)
     must(pthread_mutex_init(&pool->lock, NULL));
     must(pthread_cond_init(&pool->changed, NULL));
     atomic_fetch_add(&os->handle_count, 1);
-    while (pool->thread_count < threads) {
-        enum err e =
-            os_thread_start(os, "pool", pool_main, pool, &pool->threads[pool->thread_count]);
-
-        if (e != E_OK) {
-            os_pool_close(pool);
-            return e;
-        }
-        pool->thread_count++;
+    pool->thread_max = threads;
+    e = pool_grow(pool); /* one that is sure; the others start when they are needed */
+    if (e != E_OK) {
+        os_pool_close(pool);
+        return e;
     }
     *pool_out = pool;
     return E_OK;
@@ -134,6 +149,12 @@ void os_pool_submit(struct os_pool *pool, struct os_job *job)
     must(pthread_mutex_lock(&pool->lock));
     assert(!pool->is_closing);
     list_push_back(&pool->jobs, &job->node);
+    pool->job_count++;
+    if (pool->job_count > pool->idle_count && pool->thread_count < pool->thread_max) {
+        enum err e = pool_grow(pool);
+
+        (void)e; /* the threads there are will get to it */
+    }
     must(pthread_cond_signal(&pool->changed));
     must(pthread_mutex_unlock(&pool->lock));
 }

@@ -26,7 +26,8 @@ NODISCARD enum err os_thread_start(struct os *os, const char *name, void (*run)(
 void os_thread_join(struct os_thread *thread);
 
 /*
- * Pool: a few threads for calls that block (fdatasync, slow deletes).
+ * Pool: up to `threads` threads for calls that block (fdatasync, slow deletes),
+ * started when they are first needed.
  *
  * A job is owned by who submits it and must stay valid until done(job) is
  * called, on a thread of the pool, right after run(job). done() may only hand
