@@ -196,6 +196,16 @@ static enum err remove_others(struct meta_control *control,
     return e;
 }
 
+/* Nothing is written for what is so already. */
+static bool is_set_so(const struct meta_control *control,
+                      const struct meta_alter_resource *resource, int32_t index, struct slice value)
+{
+    struct slice now = meta_image_config(control->image, (enum meta_resource)resource->type,
+                                         resource->name, resource->alters[index].name);
+
+    return (now.at == NULL) == (value.at == NULL) && slice_equal(now, value);
+}
+
 static enum err alter_resource(struct meta_control *control,
                                const struct meta_alter_resource *resource, bool replace,
                                struct meta_result *result)
@@ -219,7 +229,8 @@ static enum err alter_resource(struct meta_control *control,
         }
         if (e == E_OK && result->error == WIRE_ERROR_NONE)
             e = alter_one(control, resource, &resource->alters[i], &value, result);
-        if (e == E_OK && result->error == WIRE_ERROR_NONE)
+        if (e == E_OK && result->error == WIRE_ERROR_NONE &&
+            !is_set_so(control, resource, i, value))
             e = meta_add_config_record(control, resource->type, resource->name,
                                        resource->alters[i].name, value);
     }
