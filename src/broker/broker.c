@@ -165,6 +165,20 @@ static void advertised_fill(const struct config_listener *named, size_t named_co
         memcpy(out->host, "localhost", sizeof("localhost"));
 }
 
+/* Nobody is authenticated yet: whoever reaches the port may read and delete everything. */
+static void exposure_warn(struct broker *b, const struct config_listener *at)
+{
+    bool is_local = strncmp(at->host, "127.", 4) == 0 || strcmp(at->host, "::1") == 0 ||
+                    strcmp(at->host, "localhost") == 0;
+
+    if (!is_local)
+        trace_event(b->trace, TRACE_WARN, TRACE_BROKER, "listener_without_authentication",
+                    TRACE_FIELDS(trace_text("listener", at->name), trace_text("host", at->host),
+                                 trace_i64("port", at->port),
+                                 trace_text("text", "anyone who reaches this port can read, write "
+                                                    "and delete everything")));
+}
+
 /* Did another address of the same listener name work? Then this one may be missing. */
 static bool is_name_bound(const struct broker *b, const char *name)
 {
@@ -197,6 +211,7 @@ enum err broker_listen(struct broker *b, struct report *report)
         e = listener_bind(b, &wanted[i], listener);
         if (e == E_OK) {
             advertised_fill(named, named_count, listener);
+            exposure_warn(b, &listener->at);
             b->listener_count++;
         } else if (e == E_INVAL && is_name_bound(b, wanted[i].name)) {
             e = E_OK;

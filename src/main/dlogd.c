@@ -165,6 +165,19 @@ static int settings_print(void)
     return e == E_OK ? EXIT_DONE : EXIT_FAILED;
 }
 
+static enum err levels_set(struct trace *trace, const struct config *config, struct report *report)
+{
+    const char *components = config_text(config, CONFIG_TRACE_COMPONENTS);
+    enum err e = E_OK;
+
+    trace_set_level(trace, (enum trace_level)config_choice(config, CONFIG_TRACE_LEVEL));
+    if (components != NULL)
+        e = trace_set_levels(trace, slice_of_text(components), report);
+    if (e != E_OK)
+        report_prefix(report, "setting trace.component.levels");
+    return e;
+}
+
 static int start(struct os *os, char **argv, char **envp)
 {
     struct report report = {0};
@@ -181,7 +194,11 @@ static int start(struct os *os, char **argv, char **envp)
         return fail(report.text, EXIT_USAGE);
     }
     trace = trace_new(outside, (enum trace_format)config_choice(config, CONFIG_TRACE_FORMAT));
-    trace_set_level(trace, (enum trace_level)config_choice(config, CONFIG_TRACE_LEVEL));
+    if (trace == NULL || levels_set(trace, config, &report) != E_OK) {
+        trace_free(trace);
+        config_free(config);
+        return fail(report.text, EXIT_USAGE);
+    }
     if (config_warning(config)[0] != '\0')
         trace_event(trace, TRACE_WARN, TRACE_CONFIG, "settings_ignored",
                     TRACE_FIELDS(trace_text("text", config_warning(config))));

@@ -134,7 +134,10 @@ static enum err cluster_open(struct node *n, struct report *report)
 
     if (e != E_OK)
         return e;
-    return quorum_open(&options, &n->quorum, report);
+    e = quorum_open(&options, &n->quorum, report);
+    if (e == E_OK)
+        trace_set_node_id(n->trace, quorum_node_id(n->quorum));
+    return e;
 }
 
 static void broker_ready(void *ctx)

@@ -41,6 +41,8 @@ void trace_free(struct trace *t)
 
 void trace_set_node_id(struct trace *t, int32_t node_id)
 {
+    if (t == NULL)
+        return;
     atomic_store_explicit(&t->node_id, node_id, memory_order_relaxed);
 }
 
