@@ -175,16 +175,12 @@ static enum err add_control(struct quorum *quorum, struct batch_builder *builder
 static enum err add_leader_change(struct quorum *quorum, struct batch_builder *builder,
                                   struct buf *value)
 {
-    enum { WITH_DIRECTORY_IDS = 1 };
-    struct wire_leader_change_message_voter voter = {
-        .voter_id = quorum->identity.node_id,
-        .voter_directory_id = quorum->identity.directory_ids[0],
-    };
+    struct wire_leader_change_message_voter voter = {.voter_id = quorum->identity.node_id};
     struct wire_leader_change_message m;
     struct writer w = writer_init(value);
 
     wire_leader_change_message_init(&m);
-    m.version = WITH_DIRECTORY_IDS;
+    m.version = 0; /* Kafka's tools read no other, whatever the field says */
     m.leader_id = quorum->identity.node_id;
     m.voters = &voter;
     m.voters_count = 1;
