@@ -155,6 +155,8 @@ static enum err remove_due(struct log *log, int64_t wall_ms)
         ((struct log_deletion *)vec_at(&log->deletions, 0))->due_ms > wall_ms)
         return E_OK;
     e = log_dir_open(log, &dir);
+    if (e != E_OK)
+        return e;
     while (e == E_OK && log->deletions.count > 0) {
         const struct log_deletion *d = vec_at(&log->deletions, 0);
 

@@ -53,11 +53,10 @@ static void append(struct rig *r, struct model *m, struct rng *rng)
     it = batch_iter_init(buf_slice(&bytes));
     while (batch_iter_next(&it, &view)) {
         assert_int_equal(view.header.base_offset, m->end);
-        m->batches[m->count++] =
-            (struct model_batch){.base = m->end,
-                                 .last = batch_last_offset(&view.header),
-                                 .max_timestamp = view.header.max_timestamp,
-                                 .crc = view.header.crc};
+        m->batches[m->count++] = (struct model_batch){.base = m->end,
+                                                      .last = batch_last_offset(&view.header),
+                                                      .max_timestamp = view.header.max_timestamp,
+                                                      .crc = view.header.crc};
         m->end = batch_next_offset(&view.header);
     }
     assert_int_equal(appended.last_offset, m->end - 1);
