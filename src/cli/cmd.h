@@ -1,0 +1,13 @@
+#pragma once
+
+struct cli_command;
+
+/*
+ * The commands, one file per noun: cmd_<noun>.c. cli.c lists them.
+ */
+extern const struct cli_command cli_topic_create;
+extern const struct cli_command cli_topic_list;
+extern const struct cli_command cli_topic_describe;
+extern const struct cli_command cli_topic_delete;
+extern const struct cli_command cli_produce;
+extern const struct cli_command cli_consume;
