@@ -111,9 +111,11 @@ static int results_print(const struct cli *cli, const rd_kafka_topic_result_t **
         } else if (error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS && accept) {
             fprintf(cli->out, "exists %s\n", name);
         } else {
-            report_set(&report, "cannot %s topic %s: %s", verb, name, cli_client_error_text(error));
-            if (said != NULL && strcmp(said, rd_kafka_err2str(error)) != 0)
-                report_append(&report, " (%s)", said);
+            /* the broker's own words know more, except where they lack advice */
+            if (said == NULL || error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS ||
+                error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+                said = cli_client_error_text(error);
+            report_set(&report, "cannot %s topic %s: %s", verb, name, said);
             code = cli_fail(cli, &report);
         }
     }
