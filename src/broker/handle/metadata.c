@@ -263,8 +263,8 @@ void handle_metadata(struct request *req)
         return;
     }
     m->req = req;
-    if (wire_metadata_request_decode(&r, request_version(req), &req->arena, &m->in) != E_OK ||
-        reader_done(&r) != E_OK) {
+    /* Bytes after it are ignored, as by Kafka: librdkafka 2.16 sends three when it asks for all. */
+    if (wire_metadata_request_decode(&r, request_version(req), &req->arena, &m->in) != E_OK) {
         request_drop(req, "metadata request does not decode");
         return;
     }
