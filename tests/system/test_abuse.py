@@ -88,6 +88,12 @@ def tiny_frame(node):
     for size in range(0, 8):
         expect_closed(node.port, struct.pack(">i", size) + b"\0" * size)
 
+def bytes_after_metadata(node):
+    """What librdkafka 2.16 sends when it asks for all topics, and Kafka answers."""
+    with wire.Connection(node.port) as connection:
+        connection.call(wire.METADATA, 13, b"\0" + bytes.fromhex("00000000010000"))
+        connection.call(wire.METADATA, 4, struct.pack(">i", 0) + b"\0" + b"more")
+
 def truncated(node):
     whole = wire.frame(wire.header(wire.METADATA, 4) + struct.pack(">i", 1) + wire.string("witness") + b"\0")
     for size in (1, 3, 4, 5, 10, len(whole) - 1):
@@ -281,6 +287,7 @@ def main():
         point("a frame of 2 GiB", huge_frame)
         point("a negative size", negative_size)
         point("frames too small for a header", tiny_frame)
+        point("bytes after a request for metadata", bytes_after_metadata)
         point("truncated requests", truncated)
         point("an unknown API", unknown_api)
         point("unknown versions", unknown_version)
