@@ -1,5 +1,8 @@
 #include "replica/partition.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "os/os.h"
 #include "rig.h"
 #include "unit.h"
@@ -271,7 +274,7 @@ static void other_policies_commit_at_once(void **state)
     op_release(&op);
 
     options.durability = LOG_DURABILITY_INTERVAL;
-    options.flush_ms = 20;
+    options.flush_ms = 300;
     options.flush_messages = 1000;
     p = open_one(&r, 1, &options);
     op_init(&op, &r, &counter, 5);
@@ -284,6 +287,48 @@ static void other_policies_commit_at_once(void **state)
         rig_turn(&r);
     assert_int_equal(log_synced_offset(partition_log(p)), 5);
     op_release(&op);
+    rig_stop(&r);
+    rig_remove(&r);
+}
+
+/* The disk takes no more bytes for a while: that append is refused, those around it are not. */
+static void a_full_disk_refuses_and_goes_on(void **state)
+{
+    struct rlimit before;
+    struct rlimit none = {0};
+    struct rig r;
+    struct op ops[4];
+    struct partition *p[2];
+    int counter = 0;
+
+    rig_make(&r);
+    rig_start(&r, 0);
+    for (int i = 0; i < 2; i++)
+        p[i] = open_one(&r, i, NULL);
+    for (int i = 0; i < 4; i++)
+        op_init(&ops[i], &r, &counter, 1);
+    partition_append(p[0], &ops[0].append);
+    rig_run(&r, 1);
+    assert_int_equal(ops[0].append.err, E_OK);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none.rlim_max = before.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    partition_append(p[0], &ops[1].append); /* fails here or when it is synced */
+    rig_run(&r, 1);
+    assert_int_not_equal(ops[1].append.err, E_OK);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    partition_append(p[0], &ops[2].append);
+    partition_append(p[1], &ops[3].append);
+    rig_run(&r, 2);
+    assert_int_equal(ops[1].append.err, E_NO_SPACE);
+    assert_int_equal(ops[2].append.err, E_OK);
+    assert_int_equal(ops[2].append.appended.first_offset, 1);
+    assert_int_equal(ops[3].append.err, E_OK);
+    assert_int_equal(partition_high_watermark(p[0]), 2);
+    assert_int_equal(partition_high_watermark(p[1]), 1);
+    for (int i = 0; i < 4; i++)
+        op_release(&ops[i]);
     rig_stop(&r);
     rig_remove(&r);
 }
@@ -323,4 +368,5 @@ TESTS(test_partition, cmocka_unit_test(commits_after_the_sync),
       cmocka_unit_test(watches_fire_once), cmocka_unit_test(closing_ends_what_waits),
       cmocka_unit_test(deletes_under_a_running_sync),
       cmocka_unit_test(other_policies_commit_at_once),
+      cmocka_unit_test(a_full_disk_refuses_and_goes_on),
       cmocka_unit_test(reads_up_to_what_is_committed));
