@@ -34,6 +34,8 @@ enum err shard_partition(struct broker_shard *shard, struct uuid topic_id, int32
 {
     struct partition_id id = {.topic_id = topic_id, .index = index};
 
+    if (shard->manager == NULL)
+        return E_NOT_FOUND; /* stopped; the call of another shard came late */
     return replica_find(shard->manager, id, partition_out);
 }
 
@@ -195,7 +197,7 @@ static void on_caught_up(void *ctx)
 
 /* Stop: drain sessions, leave the quorum, close the partitions, tell the broker. */
 
-static void on_gone(void *ctx)
+static void on_replicas_stopped(void *ctx)
 {
     struct broker_shard *shard = ctx;
 
@@ -204,6 +206,14 @@ static void on_gone(void *ctx)
     replica_shard_close(shard->replicas);
     shard->replicas = NULL;
     broker_on_shard_stopped(shard->broker);
+}
+
+static void on_gone(void *ctx)
+{
+    struct broker_shard *shard = ctx;
+
+    /* Syncs on the pool come back first: closing a log under one would race. */
+    replica_shard_stop(shard->replicas, on_replicas_stopped, shard);
 }
 
 static void drain_check(struct loop_timer *timer)
