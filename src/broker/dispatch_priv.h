@@ -8,6 +8,9 @@ struct request;
 /*
  * Dispatch: the table of handlers. An API is served, and named by ApiVersions,
  * exactly when it stands there.
+ *
+ * Handlers ignore bytes behind a request that decodes, as Kafka does: there are
+ * clients that send some.
  */
 struct handler {
     int16_t api_key;

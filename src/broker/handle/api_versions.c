@@ -119,8 +119,7 @@ static bool request_check(struct request *req, enum wire_error *error_out)
     *error_out = WIRE_ERROR_UNSUPPORTED_VERSION;
     if (!wire_api_serves(req->api, request_version(req)))
         return true;
-    if (wire_api_versions_request_decode(&r, request_version(req), &req->arena, &in) != E_OK ||
-        reader_done(&r) != E_OK)
+    if (wire_api_versions_request_decode(&r, request_version(req), &req->arena, &in) != E_OK)
         return false;
     *error_out = WIRE_ERROR_NONE;
     if (request_version(req) >= SOFTWARE_SINCE &&

@@ -82,8 +82,7 @@ void handle_create_partitions(struct request *req)
     }
     g->req = req;
     if (wire_create_partitions_request_decode(&r, request_version(req), &req->arena, &g->in) !=
-            E_OK ||
-        reader_done(&r) != E_OK) {
+        E_OK) {
         request_drop(req, "create-partitions request does not decode");
         return;
     }

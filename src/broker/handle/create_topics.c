@@ -135,8 +135,7 @@ void handle_create_topics(struct request *req)
         return;
     }
     c->req = req;
-    if (wire_create_topics_request_decode(&r, request_version(req), &req->arena, &c->in) != E_OK ||
-        reader_done(&r) != E_OK) {
+    if (wire_create_topics_request_decode(&r, request_version(req), &req->arena, &c->in) != E_OK) {
         request_drop(req, "create-topics request does not decode");
         return;
     }

@@ -117,8 +117,7 @@ void handle_delete_topics(struct request *req)
         return;
     }
     d->req = req;
-    if (wire_delete_topics_request_decode(&r, request_version(req), &req->arena, &d->in) != E_OK ||
-        reader_done(&r) != E_OK) {
+    if (wire_delete_topics_request_decode(&r, request_version(req), &req->arena, &d->in) != E_OK) {
         request_drop(req, "delete-topics request does not decode");
         return;
     }

@@ -45,8 +45,7 @@ void handle_describe_cluster(struct request *req)
     struct wire_describe_cluster_response out;
     struct writer w;
 
-    if (wire_describe_cluster_request_decode(&r, request_version(req), &req->arena, &in) != E_OK ||
-        reader_done(&r) != E_OK) {
+    if (wire_describe_cluster_request_decode(&r, request_version(req), &req->arena, &in) != E_OK) {
         request_drop(req, "describe-cluster request does not decode");
         return;
     }

@@ -153,8 +153,7 @@ void handle_describe_configs(struct request *req)
     bool is_filled;
     struct writer w;
 
-    if (wire_describe_configs_request_decode(&r, request_version(req), &req->arena, &in) != E_OK ||
-        reader_done(&r) != E_OK) {
+    if (wire_describe_configs_request_decode(&r, request_version(req), &req->arena, &in) != E_OK) {
         request_drop(req, "describe-configs request does not decode");
         return;
     }

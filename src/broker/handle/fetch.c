@@ -619,8 +619,7 @@ void handle_fetch(struct request *req)
         return;
     }
     f->req = req;
-    if (wire_fetch_request_decode(&r, request_version(req), &req->arena, &f->in) != E_OK ||
-        reader_done(&r) != E_OK) {
+    if (wire_fetch_request_decode(&r, request_version(req), &req->arena, &f->in) != E_OK) {
         request_drop(req, "fetch request does not decode");
         return;
     }

@@ -28,8 +28,7 @@ void handle_find_coordinator(struct request *req)
     struct wire_find_coordinator_response out;
     struct writer w;
 
-    if (wire_find_coordinator_request_decode(&r, request_version(req), &req->arena, &in) != E_OK ||
-        reader_done(&r) != E_OK) {
+    if (wire_find_coordinator_request_decode(&r, request_version(req), &req->arena, &in) != E_OK) {
         request_drop(req, "find-coordinator request does not decode");
         return;
     }

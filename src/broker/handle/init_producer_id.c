@@ -51,8 +51,7 @@ void handle_init_producer_id(struct request *req)
     struct broker_shard *shard = req->shard;
     struct init *init;
 
-    if (wire_init_producer_id_request_decode(&r, request_version(req), &req->arena, &in) != E_OK ||
-        reader_done(&r) != E_OK) {
+    if (wire_init_producer_id_request_decode(&r, request_version(req), &req->arena, &in) != E_OK) {
         request_drop(req, "init-producer-id request does not decode");
         return;
     }

@@ -193,8 +193,7 @@ void handle_list_offsets(struct request *req)
         return;
     }
     l->req = req;
-    if (wire_list_offsets_request_decode(&r, request_version(req), &req->arena, &l->in) != E_OK ||
-        reader_done(&r) != E_OK) {
+    if (wire_list_offsets_request_decode(&r, request_version(req), &req->arena, &l->in) != E_OK) {
         request_drop(req, "list-offsets request does not decode");
         return;
     }

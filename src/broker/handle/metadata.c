@@ -263,7 +263,7 @@ void handle_metadata(struct request *req)
         return;
     }
     m->req = req;
-    /* Bytes after it are ignored, as by Kafka: librdkafka 2.16 sends three when it asks for all. */
+    /* librdkafka 2.16 leaves three bytes behind the request when it asks for all topics. */
     if (wire_metadata_request_decode(&r, request_version(req), &req->arena, &m->in) != E_OK) {
         request_drop(req, "metadata request does not decode");
         return;

@@ -412,8 +412,7 @@ void handle_produce(struct request *req)
         return;
     }
     p->req = req;
-    if (wire_produce_request_decode(&r, request_version(req), &req->arena, &p->in) != E_OK ||
-        reader_done(&r) != E_OK) {
+    if (wire_produce_request_decode(&r, request_version(req), &req->arena, &p->in) != E_OK) {
         request_drop(req, "produce request does not decode");
         return;
     }
