@@ -1,0 +1,124 @@
+#include "unit.h"
+
+#include "cli/cmd.h"
+#include "run.h"
+
+static void usage_errors(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *said;
+    } CASES[] = {
+        {"", "usage: dlog"},
+        {"topic", "topic create"},
+        {"nope", "unknown command 'nope'"},
+        {"topic nope", "unknown command 'topic nope'"},
+        {"--nope", "--nope"},
+        {"topic create", "NAME... is missing; see dlog topic create --help"},
+        {"topic list extra", "unexpected argument 'extra'"},
+        {"topic list --nope", "--nope; see dlog topic list --help"},
+        {"topic create t --partitions 0", "--partitions 0"},
+        {"topic create t --replication 40000", "--replication 40000"},
+        {"topic create t --config x", "--config x"},
+        {"topic list -X nonsense", "-X nonsense"},
+        {"topic list -X no.such=1", "no.such"},
+        {"produce", "TOPIC is missing"},
+        {"produce a b", "unexpected argument 'b'"},
+        {"produce t --acks 2", "--acks 2"},
+        {"produce t --acks 1 --idempotent true", "needs --acks all"},
+        {"produce t --idempotent perhaps", "must be true or false"},
+        {"produce t --key a --key-separator b", "exclude each other"},
+        {"produce t --header x", "--header x"},
+        {"produce t --compression brotli", "brotli"},
+        {"produce t --partition -1", "--partition -1"},
+        {"produce t --timeout 0", "--timeout 0"},
+        {"consume t --from never", "--from never"},
+        {"consume t --from @never", "--from @never"},
+        {"consume t --from -x", "--from -x"},
+        {"consume t --count 0", "--count 0"},
+        {"consume t --format %q", "--format %q"},
+        {"consume t --format %v --json", "exclude each other"},
+        {"consume t --follow --exit-at-end", "exclude each other"},
+    };
+
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct run run = run_text(CASES[i].text);
+
+        if (run.code != CLI_USAGE || strstr(run.err, CASES[i].said) == NULL)
+            fail_msg("dlog %s: code %d, %s", CASES[i].text, run.code, run.err);
+        assert_string_equal(run.out, "");
+        run_release(&run);
+    }
+}
+
+static void help_and_version(void **state)
+{
+    static const char *const TEXTS[] = {"--help",        "topic --help",        "produce --help",
+                                        "-h topic list", "topic describe -h x", "consume -h"};
+    struct run run;
+
+    for (size_t i = 0; i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {
+        run = run_text(TEXTS[i]);
+        assert_int_equal(run.code, CLI_DONE);
+        assert_non_null(strstr(run.out, "usage: dlog"));
+        assert_non_null(strstr(run.out, "--broker"));
+        assert_string_equal(run.err, "");
+        run_release(&run);
+    }
+    run = run_text("--version");
+    assert_int_equal(run.code, CLI_DONE);
+    assert_string_equal(run.out, "dlog " DLOG_VERSION "\n");
+    run_release(&run);
+}
+
+static void commands_are_found(void **state)
+{
+    char topic[] = "topic", list[] = "list", produce[] = "produce", more[] = "more";
+    char *two[] = {topic, list, more};
+    char *one[] = {produce, more};
+    int taken = 0;
+
+    assert_ptr_equal(cli_command_find(two, 3, &taken), &cli_topic_list);
+    assert_int_equal(taken, 2);
+    assert_ptr_equal(cli_command_find(one, 2, &taken), &cli_produce);
+    assert_int_equal(taken, 1);
+    assert_null(cli_command_find(two, 1, &taken));
+    assert_null(cli_command_find(two + 1, 2, &taken));
+    assert_null(cli_command_find(NULL, 0, &taken));
+}
+
+/* Letters must not clash inside a command, and every line must fit a terminal. */
+static void tables_are_sound(void **state)
+{
+    static const struct cli_command *const ALL[] = {&cli_topic_create,   &cli_topic_list,
+                                                    &cli_topic_describe, &cli_topic_delete,
+                                                    &cli_produce,        &cli_consume};
+
+    for (size_t i = 0; i < sizeof(ALL) / sizeof(ALL[0]); i++) {
+        char seen[64] = "bXvh"; /* the global ones */
+        const struct cli_option *option;
+
+        for (option = ALL[i]->options; option->name != NULL; option++) {
+            if (option->letter != 0)
+                assert_null(strchr(seen, option->letter));
+            seen[strlen(seen)] = option->letter;
+            assert_true(strlen(option->help) <= 66);
+        }
+        assert_true(strlen(ALL[i]->summary) <= 66);
+        assert_non_null(ALL[i]->run);
+    }
+}
+
+static void nobody_there(void **state)
+{
+    struct run run = run_text("topic list --broker 127.0.0.1:1");
+
+    assert_int_equal(run.code, CLI_FAILED);
+    assert_string_equal(run.err, "dlog: cannot reach 127.0.0.1:1: is dlogd running? "
+                                 "start it with `dlogd` or pass --broker\n");
+    run_release(&run);
+}
+
+TESTS(test_cli, cmocka_unit_test(usage_errors), cmocka_unit_test(help_and_version),
+      cmocka_unit_test(commands_are_found), cmocka_unit_test(tables_are_sound),
+      cmocka_unit_test(nobody_there));
