@@ -3,6 +3,7 @@
 #include "broker/dispatch_priv.h"
 #include "broker/request_priv.h"
 #include "broker/shard_priv.h"
+#include "meta/control.h"
 #include "meta/image.h"
 #include "wire/api_versions.h"
 #include "wire/error.h"
@@ -14,19 +15,6 @@
  */
 
 enum { SOFTWARE_SINCE = 3, FEATURES_WITH_MINIMUM_ZERO_SINCE = 4 };
-
-/* What this program can run, whatever the cluster has finalized. */
-static const struct {
-    const char *name;
-    int16_t min;
-    int16_t max;
-} FEATURES[] = {
-    {"metadata.version", 7, 29},
-    {"kraft.version", 0, 1},
-    {"group.version", 0, 1},
-    {"transaction.version", 0, 2},
-    {"eligible.leader.replicas.version", 0, 1},
-};
 
 static bool keys_fill(struct request *req, struct wire_api_versions_response *out)
 {
@@ -52,7 +40,8 @@ static bool keys_fill(struct request *req, struct wire_api_versions_response *ou
 
 static bool supported_features_fill(struct request *req, struct wire_api_versions_response *out)
 {
-    size_t count = sizeof(FEATURES) / sizeof(FEATURES[0]);
+    size_t count;
+    const struct meta_supported_feature *features = meta_supported_features(&count);
 
     out->supported_features =
         arena_alloc_array(&req->arena, count, sizeof(*out->supported_features));
@@ -62,13 +51,13 @@ static bool supported_features_fill(struct request *req, struct wire_api_version
         struct wire_api_versions_response_supported_feature_key *f;
 
         /* Older Java clients throw on a minimum of zero (KAFKA-17011). */
-        if (FEATURES[i].min == 0 && request_version(req) < FEATURES_WITH_MINIMUM_ZERO_SINCE)
+        if (features[i].version_min == 0 && request_version(req) < FEATURES_WITH_MINIMUM_ZERO_SINCE)
             continue;
         f = &out->supported_features[out->supported_features_count++];
         wire_api_versions_response_supported_feature_key_init(f);
-        f->name = slice_of_text(FEATURES[i].name);
-        f->min_version = FEATURES[i].min;
-        f->max_version = FEATURES[i].max;
+        f->name = slice_of_text(features[i].name);
+        f->min_version = features[i].version_min;
+        f->max_version = features[i].version_max;
     }
     return true;
 }
