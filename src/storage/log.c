@@ -198,8 +198,10 @@ enum err log_open(struct log_root *root, const char *name, const struct log_opti
     struct log_recovery recovery = {.was_clean = true};
     struct os_dir *dir = NULL;
     struct log *log = log_new(root, name, options, wall_ms);
-    enum err e = log == NULL ? E_NOMEM : os_dir_open_in(root->dir, name, true, &dir);
+    enum err e = log == NULL ? E_NOMEM : os_dir_open_in(root->dir, name, false, &dir);
 
+    if (e == E_NOT_FOUND)
+        e = os_dir_open_in(root->dir, name, true, &dir);
     if (e == E_OK)
         e = recover_log(log, dir, &recovery, report);
     else

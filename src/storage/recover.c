@@ -366,6 +366,8 @@ static enum err open_segments(struct log *log, struct os_dir *dir, const struct 
     enum err e;
 
     e = finish_deletions(log, dir, l);
+    if (e == E_OK && !l->has_checkpoint)
+        e = os_dir_sync(log->root->dir); /* its creation may have been cut off before this */
     if (e == E_OK && log_segment_count(log) == 0)
         return create(log, dir);
     if (e == E_OK && !l->has_checkpoint)
