@@ -3,6 +3,7 @@
 #include "base/crc32c.h"
 #include "os/dir.h"
 #include "record/batch.h"
+#include "record/builder.h"
 #include "record/control.h"
 #include "storage/epoch.h"
 #include "storage/log_priv.h"
@@ -376,9 +377,84 @@ static void a_checkpoint_round_trips(void **state)
     buf_release(&out);
 }
 
-TESTS(test_files, cmocka_unit_test(a_snapshot_is_kafkas_version_1),
-      cmocka_unit_test(sequences_are_checked), cmocka_unit_test(sequences_wrap),
-      cmocka_unit_test(several_batches_are_checked_in_turn),
+static void file_is(struct rig *r, const char *name, const void *want, size_t size)
+{
+    struct buf bytes;
+
+    buf_init(&bytes, 1 << 20);
+    assert_int_equal(os_dir_read_file(r->dir, name, &bytes), E_OK);
+    assert_true(bytes.size >= size);
+    assert_memory_equal(bytes.at, want, size);
+    buf_release(&bytes);
+}
+
+/* docs/format/segment.md */
+static void the_worked_example_is_true(void **state)
+{
+    static const uint8_t batch[] = {
+        0,    0,    0,    0,    0,    0,    0,    0,   0,    0,    0,    0x49, 0, 0,    0,
+        0,    2,    0xff, 0xf3, 0x53, 0xf2, 0,    0,   0,    0,    0,    1,    0, 0,    1,
+        0x9b, 0x76, 0xda, 0xa8, 0,    0,    0,    1,   0x9b, 0x76, 0xda, 0xa8, 1, 0,    0,
+        0,    0,    0,    0,    0x10, 0x92, 0,    3,   0,    0,    0,    0,    0, 0,    0,
+        2,    0x16, 0,    0,    0,    1,    0x0a, 'e', 'v',  'e',  'n',  't',  0, 0x16, 0,
+        2,    2,    1,    0x0a, 'e',  'v',  'e',  'n', 't',  0};
+    static const uint8_t index[] = {0, 0, 0, 5, 0, 0, 0, 0xaa};
+    static const uint8_t times[] = {0, 0, 1, 0x9b, 0x76, 0xda, 0xaf, 0xd1, 0, 0, 0, 5,
+                                    0, 0, 1, 0x9b, 0x76, 0xda, 0xb3, 0xb9, 0, 0, 0, 7};
+    static const uint8_t snapshot[] = {
+        0,    1,    0xd4, 0x78, 0xb0, 0xad, 0,    0,    0,    1,    0,    0,    0,    0,
+        0,    0,    0x10, 0x92, 0,    3,    0,    0,    0,    7,    0,    0,    0,    0,
+        0,    0,    0,    7,    0,    0,    0,    1,    0,    0,    1,    0x9b, 0x76, 0xda,
+        0xb3, 0xb9, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    static const char checkpoint[] = "dlog.checkpoint 1\nstart 0\nrecovery_point 8\n"
+                                     "window 67108864\nsnapshot 1\ngaps 0\n"
+                                     "topic_id AAAAAAAAAAAAAAAAAAAAAA\n"
+                                     "segment 0 340 1767225603001 7 1767225600001\n"
+                                     "crc32c b7496874\n";
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    r.options.index_interval_bytes = 100;
+    log_set_options(r.log, &r.options);
+    for (int i = 0; i < 4; i++) {
+        struct batch_options options = batch_options_init(0);
+        struct log_appended appended;
+        struct batch_builder b;
+        struct buf bytes;
+
+        buf_init(&bytes, 10000);
+        options.producer_id = 4242;
+        options.producer_epoch = 3;
+        options.base_sequence = 2 * i;
+        batch_builder_init(&b, &options);
+        for (int k = 0; k < 2; k++)
+            assert_int_equal(
+                batch_builder_add(&b,
+                                  &(struct record_draft){.timestamp_ms = r.wall_ms + 1000 * i + k,
+                                                         .value = slice_of_text("event")}),
+                E_OK);
+        assert_int_equal(batch_builder_finish(&b, &bytes), E_OK);
+        assert_int_equal(log_append(r.log,
+                                    &(struct log_append){.bytes = bytes.at, .size = bytes.size},
+                                    &appended),
+                         E_OK);
+        batch_builder_release(&b);
+        buf_release(&bytes);
+    }
+    rig_reopen(&r);
+    file_is(&r, "00000000000000000000.log", batch, sizeof(batch));
+    file_is(&r, "00000000000000000000.index", index, sizeof(index));
+    file_is(&r, "00000000000000000000.timeindex", times, sizeof(times));
+    file_is(&r, "00000000000000000008.snapshot", snapshot, sizeof(snapshot));
+    file_is(&r, "dlog.checkpoint", checkpoint, sizeof(checkpoint) - 1);
+    file_is(&r, "leader-epoch-checkpoint", "0\n1\n0 0\n", 8);
+    rig_close(&r);
+}
+
+TESTS(test_files, cmocka_unit_test(the_worked_example_is_true),
+      cmocka_unit_test(a_snapshot_is_kafkas_version_1), cmocka_unit_test(sequences_are_checked),
+      cmocka_unit_test(sequences_wrap), cmocka_unit_test(several_batches_are_checked_in_turn),
       cmocka_unit_test(transactions_open_and_end), cmocka_unit_test(the_epoch_file_is_kafkas),
       cmocka_unit_test(index_entries_are_kafkas), cmocka_unit_test(an_index_on_disk_gives_the_same),
       cmocka_unit_test(a_checkpoint_round_trips));
