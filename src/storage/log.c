@@ -236,7 +236,8 @@ static void close_cleanly(struct log *log)
         log->recovery.pos == end.pos)
         return; /* so it is already */
     if (s->allocated > s->size &&
-        (os_file_truncate(s->file, s->size) != E_OK || os_file_sync(s->file) != E_OK))
+        (log_use_segment(log, s) != E_OK || os_file_truncate(s->file, s->size) != E_OK ||
+         os_file_sync(s->file) != E_OK))
         return;
     if (log_dir_open(log, &dir) != E_OK)
         return;
@@ -365,6 +366,8 @@ enum err log_begin_epoch(struct log *log, int32_t epoch)
     struct os_dir *dir;
     enum err e;
 
+    if (log_refuses(log))
+        return E_BROKEN;
     if (epoch <= epoch_latest(&log->epochs))
         return E_OK;
     e = log_sync(log); /* so that the epoch never begins past what a crash leaves */

@@ -79,6 +79,8 @@ static enum err seal(struct log *log, struct os_dir *dir, struct segment *s)
     }
     if (s->allocated > s->size) {
         e = os_file_truncate(s->file, s->size);
+        if (e == E_OK) /* the zeroes must not come back in front of what follows */
+            e = os_file_sync(s->file);
         if (e != E_OK)
             return log_break(log, e);
         s->allocated = s->size;
@@ -88,7 +90,7 @@ static enum err seal(struct log *log, struct os_dir *dir, struct segment *s)
         e = segment_write_indexes(s, dir);
     if (e == E_OK)
         e = log_write_snapshot(log, dir, log->end_offset, NULL);
-    return e;
+    return e == E_IO ? log_break(log, e) : e; /* a sync failed: nothing may be tried again */
 }
 
 enum err log_roll(struct log *log)
@@ -320,6 +322,8 @@ static enum err note_epochs(struct log *log, const struct pending *p)
     if (e != E_OK)
         return e;
     e = log_write_epochs(log, dir);
+    if (e != E_OK) /* the epoch counts in memory already */
+        e = log_break(log, e);
     os_dir_close(dir);
     return e;
 }

@@ -156,6 +156,8 @@ enum err log_truncate(struct log *log, int64_t offset)
         point = log_end_point(log);
         e = log_checkpoint_write(log, dir, &point, NULL);
     }
+    if (e == E_IO) /* cut, but not all that follows from it is durable */
+        e = log_break(log, e);
     os_dir_close(dir);
     log->open_sealed_count = 0;
     for (size_t k = 0; k + 1 < log_segment_count(log); k++)

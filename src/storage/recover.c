@@ -389,6 +389,8 @@ static enum err open_segments(struct log *log, struct os_dir *dir, const struct 
         recovery->was_clean = false;
         e = recover_scan(log, dir, c->window_bytes, recovery, report);
     }
+    /* A truncate that a crash cut short may have left epochs that begin past the end. */
+    epoch_truncate(&log->epochs, log->end_offset + 1);
     log->synced_offset = log->end_offset;
     if (log->start_offset > log->end_offset)
         log->start_offset = log->end_offset;
