@@ -11,7 +11,7 @@
  * A server that echoes, and a client that sends numbered words and checks that
  * they come back in order. The client connects again whenever it loses the server.
  */
-enum { WORD_SIZE = 8, WORDS_PER_SEND = 500 };
+enum { WORD_SIZE = 8, WORDS_PER_SEND = 50 };
 
 struct talk {
     struct sim_world *world;
