@@ -204,6 +204,7 @@ struct log_range {
     int64_t pos;
     size_t size;
     int64_t base_offset; /* of the first batch */
+    bool has_more;       /* below the limit: `size_max`, the segment's end or damage cut it */
 };
 
 NODISCARD enum err log_read(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max,

@@ -14,6 +14,8 @@ struct found {
     int64_t pos;
     int64_t end;
     int64_t base_offset;
+    int64_t readable_end; /* pos: what is below the limit in this segment */
+    bool is_followed;     /* the next segment has more of that */
 };
 
 static bool memo_find(const struct log *log, const struct segment *s, int64_t offset,
@@ -192,6 +194,7 @@ static enum err find_range(struct log *log, int64_t offset, int64_t limit_offset
     size_t i;
 
     f->pos = f->end = 0;
+    f->is_followed = false;
     for (i = log_segment_index(log, offset); i < log_segment_count(log); i++) {
         f->segment = log_segment_at(log, i);
         if (f->segment->base_offset >= limit_offset)
@@ -206,6 +209,8 @@ static enum err find_range(struct log *log, int64_t offset, int64_t limit_offset
         return E_OK;
     if (e == E_OK)
         e = find_limit(log, i, limit_offset, &f->end);
+    f->readable_end = f->end;
+    f->is_followed = limit_offset > log_segment_end(log, i);
     if (e != E_OK || f->end - f->pos <= (int64_t)size_max)
         return e;
     e = first_batch_end(f->segment, f->pos, &first_end);
@@ -268,13 +273,13 @@ enum err log_read(struct log *log, int64_t offset, int64_t limit_offset, size_t 
     *range_out = (struct log_range){.file = os_file_ref(f.segment->file),
                                     .pos = f.pos,
                                     .size = (size_t)(f.end - f.pos),
-                                    .base_offset = f.base_offset};
+                                    .base_offset = f.base_offset,
+                                    .has_more = f.is_followed || f.end < f.readable_end};
     return E_OK;
 }
 
 void log_range_release(struct log_range *range)
 {
     os_file_unref(range->file);
-    range->file = NULL;
-    range->size = 0;
+    *range = (struct log_range){0};
 }
