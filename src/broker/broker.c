@@ -179,14 +179,14 @@ static void exposure_warn(struct broker *b, const struct config_listener *at)
                                                     "and delete everything")));
 }
 
-/* Did another address of the same listener name work? Then this one may be missing. */
-static bool is_name_bound(const struct broker *b, const char *name)
+/* The port of an address of that listener that was bound; 0: there is none. */
+static uint16_t named_port(const struct broker *b, const char *name)
 {
     for (size_t i = 0; i < b->listener_count; i++) {
         if (strcmp(b->listeners[i].at.name, name) == 0)
-            return true;
+            return b->listeners[i].at.port;
     }
-    return false;
+    return 0;
 }
 
 enum err broker_listen(struct broker *b, struct report *report)
@@ -206,15 +206,15 @@ enum err broker_listen(struct broker *b, struct report *report)
         struct broker_listener *listener = &b->listeners[b->listener_count];
 
         /* Port 0 on the second address of a name means the port that the first one got. */
-        if (wanted[i].port == 0 && b->listener_count > 0 && is_name_bound(b, wanted[i].name))
-            wanted[i].port = b->listeners[b->listener_count - 1].at.port;
+        if (wanted[i].port == 0)
+            wanted[i].port = named_port(b, wanted[i].name);
         e = listener_bind(b, &wanted[i], listener);
         if (e == E_OK) {
             advertised_fill(named, named_count, listener);
             exposure_warn(b, &listener->at);
             b->listener_count++;
-        } else if (e == E_INVAL && is_name_bound(b, wanted[i].name)) {
-            e = E_OK;
+        } else if (e == E_INVAL && named_port(b, wanted[i].name) != 0) {
+            e = E_OK; /* another address of it works */
         } else {
             report_set(
                 report, "listen on %s:%u (setting listeners): %s", wanted[i].host, wanted[i].port,
@@ -312,6 +312,21 @@ void broker_on_shard_ready(struct broker *b)
     notice_send(b, ready_run);
 }
 
+static void drained_run(struct loop_task *task)
+{
+    struct broker *b = notice_take(task);
+
+    if (--b->shards_draining > 0)
+        return;
+    for (int i = 0; i < b->shard_count; i++)
+        shard_leave(&b->shards[i]);
+}
+
+void broker_on_shard_drained(struct broker *b)
+{
+    notice_send(b, drained_run);
+}
+
 static void stopped_run(struct loop_task *task)
 {
     struct broker *b = notice_take(task);
@@ -331,6 +346,7 @@ void broker_stop(struct broker *b, void (*on_stopped)(void *ctx), void *ctx)
     early_close(b);
     b->on_stopped = on_stopped;
     b->on_stopped_ctx = ctx;
+    b->shards_draining = b->shard_count;
     b->shards_running = b->shard_count;
     for (int i = 0; i < b->shard_count; i++)
         shard_stop(&b->shards[i]);

@@ -41,7 +41,8 @@ struct broker {
     void (*on_ready)(void *ctx);
     void *on_ready_ctx;
 
-    int shards_running; /* not stopped yet; shard 0's loop */
+    int shards_draining; /* shard 0's loop */
+    int shards_running;  /* not stopped yet; shard 0's loop */
     void (*on_stopped)(void *ctx);
     void *on_stopped_ctx;
 };
@@ -59,8 +60,14 @@ bool broker_endpoint(const struct broker *broker, const struct meta_broker *b,
 NODISCARD enum err shard_open(struct broker *broker, int index, struct loop *loop);
 void shard_close(struct broker_shard *shard);
 
-/* Begin to stop: sessions drain, then the partitions close and the broker is told. */
+/*
+ * Stop in two steps, because the requests of one shard need the partitions of the
+ * others: when every shard is drained (no connection, no request under way) all are
+ * told to leave: they close their partitions and tell the broker.
+ */
 void shard_stop(struct broker_shard *shard);
+void broker_on_shard_drained(struct broker *broker);
+void shard_leave(struct broker_shard *shard);
 void broker_on_shard_stopped(struct broker *broker);
 
 /* From a shard: it has seen the metadata that was there at start. */

@@ -241,6 +241,11 @@ enum wire_error fetch_session_begin(struct fetch_sessions *s,
         session_drop(s, session);
         return WIRE_ERROR_FETCH_SESSION_ID_NOT_FOUND;
     }
+    if (session->want_count == 0) { /* nothing left to remember */
+        session_drop(s, session);
+        *session_out = NULL;
+        return WIRE_ERROR_NONE;
+    }
     session->epoch = session->epoch == INT32_MAX ? 1 : session->epoch + 1;
     session->used_ms = now_ms;
     list_remove(&session->node);

@@ -18,6 +18,7 @@ struct request *request_new(struct broker_shard *shard)
 
     if (node != NULL) {
         shard->free_request_count--;
+        shard->request_count++;
         return LIST_ENTRY(node, struct request, node);
     }
     req = mem_alloc_zero(sizeof(*req));
@@ -25,6 +26,7 @@ struct request *request_new(struct broker_shard *shard)
         return NULL;
     req->shard = shard;
     buf_init(&req->answer, ANSWER_BYTES_MAX);
+    shard->request_count++;
     return req;
 }
 
@@ -43,6 +45,7 @@ void request_free(struct request *req)
 
     list_remove(&req->node);
     ranges_release(req);
+    shard->request_count--;
     if (shard->free_request_count >= REQUESTS_KEPT_MAX) {
         arena_release(&req->arena);
         buf_release(&req->answer);
@@ -79,7 +82,7 @@ static void answered(struct request *req)
     if (req->session == NULL)
         request_free(req);
     else
-        session_flush(req->session);
+        session_answered(req->session, req);
 }
 
 void request_answer_finish_files(struct request *req, struct writer *w, struct log_range *ranges,

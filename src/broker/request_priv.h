@@ -43,6 +43,7 @@ struct request {
     size_t body_size;
     struct arena arena;
     int64_t arrived_ns;
+    size_t held_bytes;                  /* as its session counts it */
     void *work;                         /* the handler's own state, in the arena */
     void (*hurry)(struct request *req); /* may be NULL */
 

@@ -17,9 +17,11 @@ enum {
     FRAME_PREFIX_SIZE = 4,
     RECEIVE_BYTES_IDLE = 0,
     FRAME_TIMEOUT_MS = 60 * 1000,
-    /* What a request may allocate: decoded arrays, copies of names, results. */
-    ARENA_BYTES_MIN = 1024 * 1024,
-    ARENA_BYTES_PER_FRAME_BYTE = 128,
+    /*
+     * What a request may allocate: decoded arrays, copies, results. Not a multiple of its
+     * size: three bytes may ask about a hundred thousand partitions.
+     */
+    ARENA_BYTES_MAX = 256 * 1024 * 1024,
 };
 
 static void request_send(struct session *s, struct request *req)
@@ -46,6 +48,7 @@ static void request_send(struct session *s, struct request *req)
 static void flow_update(struct session *s)
 {
     bool is_full = s->request_count >= SESSION_REQUESTS_MAX ||
+                   s->held_bytes > SESSION_HELD_BYTES_MAX ||
                    conn_queued_bytes(s->conn) > SESSION_QUEUED_BYTES_MAX;
 
     if (is_full == s->is_paused || s->is_closing)
@@ -57,7 +60,7 @@ static void flow_update(struct session *s)
         conn_resume(s->conn);
 }
 
-void session_flush(struct session *s)
+static void session_flush(struct session *s)
 {
     if (s->is_flushing)
         return;
@@ -75,6 +78,7 @@ void session_flush(struct session *s)
             request_send(s, req);
         shard_count_request(s->shard, req);
         s->request_count--;
+        s->held_bytes -= req->held_bytes;
         request_free(req);
     }
     s->is_flushing = false;
@@ -82,6 +86,20 @@ void session_flush(struct session *s)
         conn_close_when_sent(s->conn);
     else
         flow_update(s);
+}
+
+/* Count what `req` holds now. */
+static void request_hold(struct session *s, struct request *req)
+{
+    s->held_bytes -= req->held_bytes;
+    req->held_bytes = req->arena.total + req->answer.size;
+    s->held_bytes += req->held_bytes;
+}
+
+void session_answered(struct session *s, struct request *req)
+{
+    request_hold(s, req);
+    session_flush(s);
 }
 
 void session_close(struct session *s, const char *reason)
@@ -127,7 +145,7 @@ static bool request_start(struct session *s, uint8_t *at, size_t size)
         session_close(s, "not a Kafka request");
         return false;
     }
-    req->arena.max = ARENA_BYTES_MIN + size * ARENA_BYTES_PER_FRAME_BYTE;
+    req->arena.max = ARENA_BYTES_MAX;
     api = wire_api_find(req->header.api_key);
     req->api = api;
     req->session = s;
@@ -138,6 +156,8 @@ static bool request_start(struct session *s, uint8_t *at, size_t size)
     list_push_back(&s->requests, &req->node);
     s->request_count++;
     dispatch(req);
+    if (list_last(&s->requests) == &req->node) /* else it is gone already */
+        request_hold(s, req);
     return !s->is_closing;
 }
 
@@ -214,6 +234,7 @@ void session_open(struct broker_shard *shard, struct net_socket *socket,
 
     if (s == NULL) {
         net_socket_close(socket);
+        shard_session_refused(shard);
         return;
     }
     s->shard = shard;

@@ -20,10 +20,14 @@ struct request;
  * Owner:  its shard. Lives from session_open() until the conn's on_close.
  *
  * Bounds: a frame of socket.request.max.bytes; SESSION_REQUESTS_MAX requests in
- * the line and SESSION_QUEUED_BYTES_MAX of unsent answers, past which nothing is
- * read from this client.
+ * the line, SESSION_HELD_BYTES_MAX of memory of those, and SESSION_QUEUED_BYTES_MAX of
+ * unsent answers, past which nothing is read from this client.
  */
-enum { SESSION_REQUESTS_MAX = 64, SESSION_QUEUED_BYTES_MAX = 4 * 1024 * 1024 };
+enum {
+    SESSION_REQUESTS_MAX = 64,
+    SESSION_HELD_BYTES_MAX = 16 * 1024 * 1024,
+    SESSION_QUEUED_BYTES_MAX = 4 * 1024 * 1024,
+};
 
 struct session {
     struct list_node node; /* in its shard */
@@ -32,8 +36,9 @@ struct session {
     const struct broker_listener *listener; /* that it came in through */
     struct list_node requests;              /* in order of arrival */
     int request_count;
-    bool is_closing;  /* no new requests are started */
-    bool is_flushing; /* session_flush is at work further up the stack */
+    size_t held_bytes; /* of the requests in line, and of their answers */
+    bool is_closing;   /* no new requests are started */
+    bool is_flushing;  /* session_flush is at work further up the stack */
     bool is_paused;
 };
 
@@ -41,8 +46,8 @@ struct session {
 void session_open(struct broker_shard *shard, struct net_socket *socket,
                   const struct broker_listener *listener);
 
-/* Send every answer whose turn has come. */
-void session_flush(struct session *session);
+/* `req` has its answer: send every one whose turn has come. */
+void session_answered(struct session *session, struct request *req);
 
 /* End the connection now; `reason` is static text for the trace. */
 void session_close(struct session *session, const char *reason);

@@ -39,13 +39,16 @@ enum err shard_partition(struct broker_shard *shard, struct uuid topic_id, int32
     return replica_find(shard->manager, id, partition_out);
 }
 
-enum wire_error shard_partition_error(enum err e)
+enum wire_error shard_partition_error(const struct broker_shard *shard, struct uuid topic_id,
+                                      enum err e)
 {
     switch (e) {
     case E_OK:
         return WIRE_ERROR_NONE;
     case E_NOT_FOUND:
-        return WIRE_ERROR_NOT_LEADER_OR_FOLLOWER; /* the client asks for metadata and retries */
+        if (!shard->is_draining && meta_image_topic_by_id(shard->image, topic_id) == NULL)
+            return WIRE_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        return WIRE_ERROR_NOT_LEADER_OR_FOLLOWER;
     default:
         return WIRE_ERROR_KAFKA_STORAGE_ERROR;
     }
@@ -195,7 +198,7 @@ static void on_caught_up(void *ctx)
     broker_on_shard_ready(shard->broker);
 }
 
-/* Stop: drain sessions, leave the quorum, close the partitions, tell the broker. */
+/* Stop: drain; when all are drained leave the quorum, close the partitions, tell the broker. */
 
 static void on_replicas_stopped(void *ctx)
 {
@@ -212,8 +215,24 @@ static void on_gone(void *ctx)
 {
     struct broker_shard *shard = ctx;
 
-    /* Syncs on the pool come back first: closing a log under one would race. */
+    /* A sync may still be on the pool: of a policy's timer, or for a client that left. */
     replica_shard_stop(shard->replicas, on_replicas_stopped, shard);
+}
+
+static void leave_run(struct loop_task *task)
+{
+    quorum_unobserve(&LIST_ENTRY(task, struct broker_shard, leave_task)->observer);
+}
+
+void shard_leave(struct broker_shard *shard)
+{
+    shard->leave_task.run = leave_run;
+    loop_post(shard->loop, &shard->leave_task);
+}
+
+static bool is_drained(const struct broker_shard *shard)
+{
+    return list_is_empty(&shard->sessions) && shard->request_count == 0;
 }
 
 static void drain_check(struct loop_timer *timer)
@@ -221,7 +240,7 @@ static void drain_check(struct loop_timer *timer)
     struct broker_shard *shard = LIST_ENTRY(timer, struct broker_shard, drain_timer);
     struct list_node *node;
 
-    if (!list_is_empty(&shard->sessions) && loop_now_ms(shard->loop) < shard->drain_until_ms) {
+    if (!is_drained(shard) && loop_now_ms(shard->loop) < shard->drain_until_ms) {
         loop_timer_start(shard->loop, timer, loop_now_ms(shard->loop) + DRAIN_CHECK_MS);
         return;
     }
@@ -232,7 +251,7 @@ static void drain_check(struct loop_timer *timer)
         node = node->next;
         session_close(session, "the broker stops and the client does not read");
     }
-    quorum_unobserve(&shard->observer);
+    broker_on_shard_drained(shard->broker);
 }
 
 static void drain_start(struct loop_task *task)

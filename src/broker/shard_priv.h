@@ -53,6 +53,7 @@ struct broker_shard {
     int64_t idle_timeout_ms;
     struct list_node free_requests;
     int free_request_count;
+    int request_count;               /* under way, also those whose connection is gone */
     struct map_slice topic_settings; /* by topic id; emptied when metadata changes */
     struct meta_delta delta;         /* of the records being applied */
     struct buf scratch;              /* for decompression while a batch is checked */
@@ -64,6 +65,7 @@ struct broker_shard {
     int64_t drain_until_ms;
     struct loop_timer drain_timer;
     struct loop_task drain_task;
+    struct loop_task leave_task;
 
     struct trace_limit dropped_limit;
 
@@ -91,14 +93,18 @@ struct broker_shard *shard_of(const struct broker_shard *shard, struct uuid topi
 /*
  * The partition, on the shard that owns it.
  *
- *   E_NOT_FOUND  no such partition, or not yet, or no longer
+ *   E_NOT_FOUND  no such partition, or not yet, or no longer; or the shard has stopped
  *   E_BROKEN     its log could not be opened
  */
 NODISCARD enum err shard_partition(struct broker_shard *shard, struct uuid topic_id, int32_t index,
                                    struct partition **partition_out);
 
-/* What a client is told for an error of shard_partition. */
-enum wire_error shard_partition_error(enum err e);
+/*
+ * What a client is told for an error of shard_partition: to ask for metadata and to try
+ * again, unless they would only say that the topic is gone.
+ */
+enum wire_error shard_partition_error(const struct broker_shard *shard, struct uuid topic_id,
+                                      enum err e);
 
 /*
  * The settings of a topic that the data path asks for, resolved once and kept

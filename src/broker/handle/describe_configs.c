@@ -124,6 +124,8 @@ static bool broker_describe(struct view_request *v)
         v->out->error_message = slice_of_text("no broker here has that id");
         return true;
     }
+    if (name.size == 0)
+        return true; /* the cluster's dynamic defaults, which there are none of */
     return configs_fill(v, NULL, CONFIG_BROKER);
 }
 

@@ -21,7 +21,11 @@
  * the segment files. While waiting no file is held.
  */
 
-enum { TOPIC_ID_VERSION_MIN = 13 };
+enum {
+    TOPIC_ID_VERSION_MIN = 13,
+    /* Who asks about so much at once is not kept waiting: what it holds would be held long. */
+    WAITING_BYTES_MAX = 16 * 1024 * 1024,
+};
 
 enum fetch_state { FETCH_READING, FETCH_WAITING, FETCH_RECALLING };
 
@@ -65,6 +69,7 @@ struct fetch {
     enum partition_isolation isolation;
     int64_t size_max;
     int64_t min_bytes;
+    bool is_cut; /* there is more than what was read: waiting brings nothing */
     int64_t deadline_ms;
     int32_t session_id;
     bool is_incremental;
@@ -128,7 +133,7 @@ static void part_read(struct fetch *f, struct fetch_part *part, struct broker_sh
     enum err e = shard_partition(owner, part->topic_id, part->index, &p);
     size_t size_max;
 
-    part->error = shard_partition_error(e);
+    part->error = shard_partition_error(owner, part->topic_id, e);
     if (e != E_OK)
         return;
     part->high_watermark = partition_high_watermark(p);
@@ -223,11 +228,15 @@ static int64_t ranges_limit(struct fetch *f)
 {
     int64_t total = 0;
 
+    f->is_cut = false;
     for (size_t i = 0; i < f->part_count; i++) {
         struct log_range *range = &f->parts[i].range;
 
-        if (total > 0 && total + (int64_t)range->size > f->size_max)
+        f->is_cut = f->is_cut || range->has_more;
+        if (total > 0 && total + (int64_t)range->size > f->size_max) {
             log_range_release(range);
+            f->is_cut = true;
+        }
         total += (int64_t)range->size;
     }
     return total;
@@ -395,8 +404,8 @@ static void fetch_recall(struct fetch *f)
 
 static bool is_enough(struct fetch *f, int64_t total)
 {
-    if (f->is_last || total >= f->min_bytes || loop_now_ms(f->req->shard->loop) >= f->deadline_ms ||
-        f->part_count == 0)
+    if (f->is_last || f->is_cut || f->part_count == 0 || total >= f->min_bytes ||
+        loop_now_ms(f->req->shard->loop) >= f->deadline_ms)
         return true;
     for (size_t i = 0; i < f->part_count; i++) {
         if (f->parts[i].error != WIRE_ERROR_NONE || f->parts[i].diverging_epoch >= 0)
@@ -644,6 +653,7 @@ void handle_fetch(struct request *req)
         request_drop(req, "out of memory");
         return;
     }
+    f->is_last = req->arena.total > WAITING_BYTES_MAX;
     req->work = f;
     req->hurry = fetch_hurry;
     fetch_read(f);

@@ -37,6 +37,7 @@ struct listing {
     struct wire_list_offsets_request in;
     struct wire_list_offsets_response out;
     int pending;
+    bool has_failed; /* memory is out: no answer */
 };
 
 static enum wire_error epoch_check(const struct listing_part *part, const struct partition *p)
@@ -92,7 +93,7 @@ static void part_run(struct call *call)
     struct partition *p;
     enum err e = shard_partition(call->to, part->topic_id, part->index, &p);
 
-    part->out->error_code = (int16_t)shard_partition_error(e);
+    part->out->error_code = (int16_t)shard_partition_error(call->to, part->topic_id, e);
     if (e == E_OK)
         part->out->error_code = (int16_t)epoch_check(part, p);
     if (part->out->error_code == WIRE_ERROR_NONE) {
@@ -115,8 +116,13 @@ static void part_run(struct call *call)
 
 static void listing_answer(struct listing *l)
 {
-    struct writer w = request_answer_begin(l->req);
+    struct writer w;
 
+    if (l->has_failed) {
+        request_drop(l->req, "out of memory");
+        return;
+    }
+    w = request_answer_begin(l->req);
     wire_list_offsets_response_encode(&w, request_version(l->req), &l->out);
     request_answer_finish(l->req, &w);
 }
@@ -186,7 +192,6 @@ void handle_list_offsets(struct request *req)
 {
     struct reader r = reader_init(req->body, req->body_size);
     struct listing *l = arena_alloc(&req->arena, sizeof(*l));
-    bool is_started = true;
 
     if (l == NULL) {
         request_drop(req, "out of memory");
@@ -205,11 +210,10 @@ void handle_list_offsets(struct request *req)
         return;
     }
     l->pending = 1;
-    for (int32_t t = 0; is_started && t < l->in.topics_count; t++) {
+    for (int32_t t = 0; !l->has_failed && t < l->in.topics_count; t++) {
         l->out.topics_count++;
-        is_started = topic_start(l, t);
+        l->has_failed = !topic_start(l, t);
     }
-    /* A topic that could not be started shows the partitions that it has so far. */
     if (--l->pending == 0)
         listing_answer(l);
 }

@@ -17,6 +17,7 @@
 enum {
     NULL_MEANS_ALL_SINCE = 1, /* v0: an empty list means all */
     AUTO_CREATE_FLAG_SINCE = 4,
+    AUTO_CREATE_MAX = 100, /* topics of one request; the client asks again for the others */
 };
 
 /* What Kafka answers when no authoriser is configured: every operation of the resource. */
@@ -236,10 +237,10 @@ static bool missing_collect(struct metadata *m)
         !config_bool(m->req->shard->broker->config, CONFIG_AUTO_CREATE_TOPICS))
         return true;
     m->create.topics =
-        arena_alloc_array(&m->req->arena, (size_t)m->in.topics_count, sizeof(*m->create.topics));
+        arena_alloc_array(&m->req->arena, AUTO_CREATE_MAX, sizeof(*m->create.topics));
     if (m->create.topics == NULL)
         return false;
-    for (int32_t i = 0; i < m->in.topics_count; i++) {
+    for (int32_t i = 0; i < m->in.topics_count && m->create.topics_count < AUTO_CREATE_MAX; i++) {
         struct wire_create_topics_request_creatable_topic *t;
 
         if (!may_create(m, &m->in.topics[i]) || is_listed(m, m->in.topics[i].name))

@@ -109,8 +109,7 @@ static bool timestamps_fit(const struct topic_settings *settings,
         return true;
     if (summary->max_timestamp > now_ms && summary->max_timestamp - now_ms > settings->after_max_ms)
         return false;
-    return summary->min_timestamp >= now_ms ||
-           now_ms - summary->min_timestamp <= settings->before_max_ms;
+    return summary->min_timestamp >= now_ms - settings->before_max_ms; /* no sum overflows */
 }
 
 /* Check the one batch of a partition; afterwards it may be appended as it is. */
@@ -183,7 +182,7 @@ static void group_run(struct call *call)
         enum err e = shard_partition(call->to, part->topic_id, part->index, &partition);
 
         if (e != E_OK) {
-            part_fail(part, shard_partition_error(e), NULL);
+            part_fail(part, shard_partition_error(call->to, part->topic_id, e), NULL);
             continue;
         }
         part->append.done = append_done;
@@ -351,12 +350,10 @@ static bool part_start(struct produce *p,
     } else if (p->in.transactional_id.at != NULL) {
         part_fail(part, WIRE_ERROR_INVALID_TXN_STATE, "transactions are not available");
     } else if (topic_resolve(p, topic, part)) {
-        if (in->records.size <= 0) {
-            part_fail(part, WIRE_ERROR_INVALID_RECORD, "a partition needs one record batch");
-            return true;
-        }
         at = req->body + (in->records.at - req->body);
-        if (part_check(p, part, at, (size_t)in->records.size))
+        if (in->records.size <= 0)
+            part_fail(part, WIRE_ERROR_INVALID_RECORD, "a partition needs one record batch");
+        else if (part_check(p, part, at, (size_t)in->records.size))
             return part_route(p, part, at, (size_t)in->records.size);
     }
     p->has_failed = true;
