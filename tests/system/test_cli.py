@@ -139,7 +139,8 @@ def other_clients(cli, node):
     require(first["headers"] == [{"name": "n", "value": None}, {"name": "v", "value_base64": "/w=="}], f"{first}")
     require(second["value"] is None and second["key"] == "tombstone", f"{second}")
     cli.run("produce", "shared", "-p", "0", "-k", "K", "-H", "x=y", data=b"from dlog\n")
-    consumer = ck.Consumer({"bootstrap.servers": node.bootstrap, "group.id": "unused"})
+    consumer = ck.Consumer({"bootstrap.servers": node.bootstrap, "group.id": "unused",
+                            "enable.auto.commit": False})
     try:
         consumer.assign([ck.TopicPartition("shared", 0, 2)])
         message = consumer.poll(30)
