@@ -635,7 +635,7 @@ def visit_one(f, of, s):
 
 def visit_field(f, s):
     of = f"m->{f.name}"
-    init = [f"if (v->fill)", f"    {f.struct.c}_init(&items[i]);"] if f.struct else []
+    init = ["if (v->fill)", f"    {f.struct.c}_init(&items[i]);"] if f.struct else []
     if f.array:
         body = [f"{element_type(f)} *items = visit_items(v, {null_expression(f)}, {of}, "
                 f"&{of}_count, sizeof(*items));", "",
