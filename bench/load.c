@@ -5,7 +5,7 @@
  *          [--batch BYTES] [--record BYTES] [--topic NAME] [--partitions N] [--acks N]
  *          [--file-size BYTES] [--idle]
  *
- * KIND: raw-produce raw-fetch raw-echo produce fetch api-versions. Stops after
+ * KIND: raw-produce raw-fetch raw-echo produce fetch api-versions metadata. Stops after
  * --requests answers or --seconds, whichever is first, and prints one line of
  * JSON. --idle opens the connections, says so, and waits for its input to end.
  * raw-fetch starts over at the end of --file-size bytes; fetch at the end of
@@ -74,8 +74,8 @@ struct load {
     size_t sample_count;
 };
 
-static const char *const KINDS[LOAD_KINDS] = {"raw-produce", "raw-fetch", "raw-echo",
-                                              "produce",     "fetch",     "api-versions"};
+static const char *const KINDS[LOAD_KINDS] = {"raw-produce", "raw-fetch",    "raw-echo", "produce",
+                                              "fetch",       "api-versions", "metadata"};
 
 static void die(const char *what)
 {

@@ -153,6 +153,9 @@ void load_frames_request(const struct load_plan *plan, int32_t partition, int64_
     case LOAD_API_VERSIONS:
         end_frame(&w, begin_frame(&w, 18, 0, false));
         return;
+    case LOAD_METADATA:
+        load_frames_metadata(plan, out);
+        return;
     case LOAD_RAW_FETCH:
         writer_i32(&w, 12);
         writer_i64(&w, pos);
@@ -246,6 +249,8 @@ bool load_frames_answer(const struct load_plan *plan, int64_t pos, const uint8_t
         reader_i32(&r);
         answer_out->error = reader_i16(&r);
         return r.err == E_OK;
+    case LOAD_METADATA:
+        return size > 8;
     default:
         reader_i32(&r); /* correlation */
         reader_uvarint(&r);

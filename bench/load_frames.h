@@ -18,6 +18,7 @@ enum load_kind {
     LOAD_PRODUCE, /* Produce v9 */
     LOAD_FETCH,   /* Fetch v12 */
     LOAD_API_VERSIONS,
+    LOAD_METADATA, /* Metadata v9 of the topic */
     LOAD_KINDS
 };
 
