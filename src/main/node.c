@@ -229,7 +229,7 @@ enum err node_start(struct node *n, struct report *report)
                                  &n->controller_thread);
 
     for (int i = 0; e == E_OK && i < n->shard_count; i++) {
-        char name[16];
+        char name[24];
 
         snprintf(name, sizeof(name), "shard-%d", i);
         e = os_thread_start(n->os, name, loop_thread, n->loops[i], &n->threads[i]);

@@ -79,10 +79,27 @@ static enum err offset_find(const struct listing_part *part, struct partition *p
     case TIMESTAMP_EARLIEST_PENDING_UPLOAD:
         return E_OK; /* nothing is tiered: -1 */
     default:
-        if (part->timestamp < 0)
-            return E_INVAL;
         return log_find_timestamp(log, part->timestamp, end, offset, timestamp);
     }
+}
+
+/* What a negative timestamp means was added version by version. */
+static bool timestamp_is_known(int64_t timestamp, int16_t version)
+{
+    static const struct {
+        int64_t timestamp;
+        int16_t since;
+    } SPECIAL[] = {
+        {TIMESTAMP_LATEST, 0},        {TIMESTAMP_EARLIEST, 0},
+        {TIMESTAMP_MAX, 7},           {TIMESTAMP_EARLIEST_LOCAL, 8},
+        {TIMESTAMP_LATEST_TIERED, 9}, {TIMESTAMP_EARLIEST_PENDING_UPLOAD, 11},
+    };
+
+    for (size_t i = 0; i < sizeof(SPECIAL) / sizeof(SPECIAL[0]); i++) {
+        if (SPECIAL[i].timestamp == timestamp)
+            return version >= SPECIAL[i].since;
+    }
+    return timestamp >= 0;
 }
 
 static void part_run(struct call *call)
@@ -106,9 +123,8 @@ static void part_run(struct call *call)
                                           ? log_epoch_at(partition_log(p), offset)
                                           : partition_leader_epoch(p);
         } else {
-            part->out->error_code = e == E_INVAL     ? WIRE_ERROR_INVALID_REQUEST
-                                    : e == E_CORRUPT ? WIRE_ERROR_CORRUPT_MESSAGE
-                                                     : WIRE_ERROR_KAFKA_STORAGE_ERROR;
+            part->out->error_code =
+                e == E_CORRUPT ? WIRE_ERROR_CORRUPT_MESSAGE : WIRE_ERROR_KAFKA_STORAGE_ERROR;
         }
     }
     call_return(call);
@@ -148,6 +164,10 @@ static bool part_start(struct listing *l, const struct meta_topic *topic,
     }
     if (!authorise(l->req, AUTHORISE_DESCRIBE, AUTHORISE_TOPIC, topic->name)) {
         out->error_code = WIRE_ERROR_TOPIC_AUTHORIZATION_FAILED;
+        return true;
+    }
+    if (!timestamp_is_known(in->timestamp, request_version(l->req))) {
+        out->error_code = WIRE_ERROR_UNSUPPORTED_VERSION;
         return true;
     }
     part = arena_alloc(&l->req->arena, sizeof(*part));
