@@ -1,5 +1,6 @@
 #include "cli/cli_record.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "cli/cli_json.h"
@@ -65,12 +66,21 @@ static enum err append_field(const struct cli_record *record, char letter, struc
     }
 }
 
-static int hex_digit(char c)
+/* Two hex digits at `text`; false if they are not. */
+static bool hex_byte(const char *text, uint8_t *byte_out)
 {
-    static const char DIGITS[] = "0123456789abcdef";
-    const char *at = c == 0 ? NULL : strchr(DIGITS, c >= 'A' && c <= 'F' ? c + 'a' - 'A' : c);
+    static const char DIGITS[] = "0123456789abcdef0123456789ABCDEF";
+    unsigned value = 0;
 
-    return at == NULL ? -1 : (int)(at - DIGITS);
+    for (int i = 0; i < 2; i++) {
+        const char *at = text[i] == 0 ? NULL : strchr(DIGITS, text[i]);
+
+        if (at == NULL)
+            return false;
+        value = value << 4 | (unsigned)((at - DIGITS) % 16);
+    }
+    *byte_out = (uint8_t)value;
+    return true;
 }
 
 /* `*at` is behind the backslash; moves it behind the escape. */
@@ -85,9 +95,8 @@ static enum err append_escape(const char **at, struct buf *out)
         (*at)++;
         return buf_append(out, &BYTES[letter - LETTERS], 1);
     }
-    if ((*at)[0] != 'x' || hex_digit((*at)[1]) < 0 || hex_digit((*at)[2]) < 0)
+    if ((*at)[0] != 'x' || !hex_byte(*at + 1, &byte))
         return E_INVAL;
-    byte = (uint8_t)(hex_digit((*at)[1]) << 4 | hex_digit((*at)[2]));
     *at += 3;
     return buf_append(out, &byte, 1);
 }
