@@ -88,17 +88,17 @@ static void session_flush(struct session *s)
         flow_update(s);
 }
 
-/* Count what `req` holds now. */
-static void request_hold(struct session *s, struct request *req)
+/* Count `bytes` as what `req` holds. */
+static void request_hold(struct session *s, struct request *req, size_t bytes)
 {
     s->held_bytes -= req->held_bytes;
-    req->held_bytes = req->arena.total + req->answer.size;
-    s->held_bytes += req->held_bytes;
+    req->held_bytes = bytes;
+    s->held_bytes += bytes;
 }
 
 void session_answered(struct session *s, struct request *req)
 {
-    request_hold(s, req);
+    request_hold(s, req, req->arena.total + req->answer.size);
     session_flush(s);
 }
 
@@ -155,9 +155,9 @@ static bool request_start(struct session *s, uint8_t *at, size_t size)
     req->header.client_id = arena_copy(&req->arena, req->header.client_id);
     list_push_back(&s->requests, &req->node);
     s->request_count++;
+    /* While it is worked on its arena may be another thread's: its frame stands for it. */
+    request_hold(s, req, size);
     dispatch(req);
-    if (list_last(&s->requests) == &req->node) /* else it is gone already */
-        request_hold(s, req);
     return !s->is_closing;
 }
 
