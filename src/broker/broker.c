@@ -143,12 +143,39 @@ static enum err listener_bind(struct broker *b, const struct config_listener *at
     return E_OK;
 }
 
-/* What clients are told to connect to for the listener bound at `at`. */
-static void advertised_fill(const struct config_listener *named, size_t named_count,
-                            struct broker_listener *listener)
+static bool is_any_address(const char *host)
+{
+    return host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+}
+
+static bool is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+           strcmp(host, "localhost") == 0;
+}
+
+/* Does the listener of that name also stand at another loopback address? */
+static bool has_loopback_twin(const struct broker *b, const struct broker_listener *listener)
+{
+    for (size_t i = 0; i < b->listener_count; i++) {
+        const struct config_listener *other = &b->listeners[i].at;
+
+        if (&b->listeners[i] != listener && strcmp(other->name, listener->at.name) == 0 &&
+            other->port == listener->at.port && is_loopback(other->host))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * What clients are told to connect to: advertised.listeners, else the listener
+ * itself. One name stands for both loopback addresses, and nobody can connect
+ * to "all addresses".
+ */
+static void advertised_fill(struct broker *b, const struct config_listener *named,
+                            size_t named_count, struct broker_listener *listener)
 {
     struct config_listener *out = &listener->advertised;
-    const char *host = listener->at.host;
 
     *out = listener->at;
     for (size_t i = 0; i < named_count; i++) {
@@ -159,19 +186,21 @@ static void advertised_fill(const struct config_listener *named, size_t named_co
             return;
         }
     }
-    /* One name for both loopback addresses; and nobody can connect to "all addresses". */
-    if (host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0 ||
-        strcmp(host, "127.0.0.1") == 0 || strcmp(host, "::1") == 0)
+    if (is_any_address(listener->at.host)) {
         memcpy(out->host, "localhost", sizeof("localhost"));
+        trace_event(b->trace, TRACE_WARN, TRACE_BROKER, "advertised_as_localhost",
+                    TRACE_FIELDS(trace_text("listener", listener->at.name),
+                                 trace_text("text", "clients on other machines are told to connect "
+                                                    "to themselves: set advertised.listeners")));
+    } else if (is_loopback(listener->at.host) && has_loopback_twin(b, listener)) {
+        memcpy(out->host, "localhost", sizeof("localhost"));
+    }
 }
 
 /* Nobody is authenticated yet: whoever reaches the port may read and delete everything. */
 static void exposure_warn(struct broker *b, const struct config_listener *at)
 {
-    bool is_local = strncmp(at->host, "127.", 4) == 0 || strcmp(at->host, "::1") == 0 ||
-                    strcmp(at->host, "localhost") == 0;
-
-    if (!is_local)
+    if (!is_loopback(at->host))
         trace_event(b->trace, TRACE_WARN, TRACE_BROKER, "listener_without_authentication",
                     TRACE_FIELDS(trace_text("listener", at->name), trace_text("host", at->host),
                                  trace_i64("port", at->port),
@@ -210,7 +239,6 @@ enum err broker_listen(struct broker *b, struct report *report)
             wanted[i].port = named_port(b, wanted[i].name);
         e = listener_bind(b, &wanted[i], listener);
         if (e == E_OK) {
-            advertised_fill(named, named_count, listener);
             exposure_warn(b, &listener->at);
             b->listener_count++;
         } else if (e == E_INVAL && named_port(b, wanted[i].name) != 0) {
@@ -221,6 +249,8 @@ enum err broker_listen(struct broker *b, struct report *report)
                 e == E_BUSY ? "the port is in use; is another broker running?" : err_text(e));
         }
     }
+    for (size_t i = 0; e == E_OK && i < b->listener_count; i++)
+        advertised_fill(b, named, named_count, &b->listeners[i]);
     if (e != E_OK)
         listeners_close(b);
     return e;

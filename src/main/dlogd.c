@@ -104,17 +104,32 @@ static enum err settings_load(struct os *os, char **argv, char **envp, struct co
     return e;
 }
 
+/* The dlog beside this dlogd, called as this dlogd was called. */
+static void client_name(const char *program, char *name_out, size_t size)
+{
+    const char *slash = strrchr(program, '/');
+    struct slice folder = slice_of(program, slash == NULL ? 0 : (size_t)(slash - program) + 1);
+
+    if (folder.size + sizeof("dlog") > size)
+        folder.size = 0;
+    slice_to_text(folder, name_out, size);
+    memcpy(name_out + folder.size, "dlog", sizeof("dlog"));
+}
+
 static void on_ready(void *ctx, struct node *node)
 {
+    char client[NODE_DATA_PATH_SIZE];
     struct buf text;
 
+    client_name(ctx, client, sizeof(client));
     buf_init(&text, TEXT_MAX);
-    if (node_describe(node, &text) == E_OK)
+    if (node_describe(node, client, &text) == E_OK)
         os_print(OS_STDOUT, buf_slice(&text));
     buf_release(&text);
 }
 
-static int run(struct os *os, struct config *config, struct trace *trace, const char *data_default)
+static int run(struct os *os, struct config *config, struct trace *trace, const char *data_default,
+               char *program)
 {
     struct report report = {0};
     struct node_options options = {
@@ -123,6 +138,7 @@ static int run(struct os *os, struct config *config, struct trace *trace, const 
         .trace = trace,
         .data_default = data_default,
         .on_ready = on_ready,
+        .ctx = program,
     };
     struct node *node = NULL;
     enum err e;
@@ -202,7 +218,7 @@ static int start(struct os *os, char **argv, char **envp)
     if (config_warning(config)[0] != '\0')
         trace_event(trace, TRACE_WARN, TRACE_CONFIG, "settings_ignored",
                     TRACE_FIELDS(trace_text("text", config_warning(config))));
-    code = run(os, config, trace, data_default != NULL ? data_default : "./dlog-data");
+    code = run(os, config, trace, data_default != NULL ? data_default : "./dlog-data", argv[0]);
     trace_free(trace);
     config_free(config);
     return code;

@@ -287,7 +287,7 @@ void node_close(struct node *n)
     mem_free(n);
 }
 
-enum err node_describe(const struct node *n, struct buf *out)
+enum err node_describe(const struct node *n, const char *client, struct buf *out)
 {
     struct meta_endpoint first = {.host = slice_of_text("localhost")};
     enum err e;
@@ -307,9 +307,9 @@ enum err node_describe(const struct node *n, struct buf *out)
     if (e == E_OK)
         e = buf_printf(out,
                        "Try in another terminal:\n"
-                       "  echo 'hello log' | kcat -P -b %.*s:%u -t demo\n"
-                       "  kcat -C -b %.*s:%u -t demo -e\n",
-                       (int)first.host.size, (const char *)first.host.at, first.port,
-                       (int)first.host.size, (const char *)first.host.at, first.port);
+                       "  echo 'hello log' | %s -b %.*s:%u produce demo\n"
+                       "  %s -b %.*s:%u consume demo\n",
+                       client, (int)first.host.size, (const char *)first.host.at, first.port,
+                       client, (int)first.host.size, (const char *)first.host.at, first.port);
     return e;
 }

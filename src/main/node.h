@@ -54,5 +54,6 @@ void node_wait(struct node *node);
 /* After node_wait, or when it was never started. NULL is fine. */
 void node_close(struct node *node);
 
-/* A few lines for a person: what runs where, and what to type next. */
-NODISCARD enum err node_describe(const struct node *node, struct buf *text_out);
+/* A few lines for a person: what runs where, and what to type next; `client` is how to call dlog.
+ */
+NODISCARD enum err node_describe(const struct node *node, const char *client, struct buf *text_out);
