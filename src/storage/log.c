@@ -235,7 +235,7 @@ static void close_cleanly(struct log *log)
     if (log->recovery.offset == end.offset && log->recovery.segment == end.segment &&
         log->recovery.pos == end.pos)
         return; /* so it is already */
-    if (s->allocated > s->size &&
+    if (s->allocated > s->size && /* idle, its file may be closed */
         (log_use_segment(log, s) != E_OK || os_file_truncate(s->file, s->size) != E_OK ||
          os_file_sync(s->file) != E_OK))
         return;
@@ -363,27 +363,18 @@ int32_t log_latest_epoch(const struct log *log)
 
 enum err log_begin_epoch(struct log *log, int32_t epoch)
 {
-    struct os_dir *dir;
+    int32_t before;
     enum err e;
 
     if (log_refuses(log))
         return E_BROKEN;
     if (epoch <= epoch_latest(&log->epochs))
         return E_OK;
+    before = epoch_latest(&log->epochs);
     e = log_sync(log); /* so that the epoch never begins past what a crash leaves */
-    if (e != E_OK)
-        return e;
-    e = log_dir_open(log, &dir);
-    if (e != E_OK)
-        return e;
-    e = epoch_begin(&log->epochs, epoch, log->end_offset);
-    if (e == E_OK) {
-        e = log_write_epochs(log, dir);
-        if (e != E_OK)
-            e = log_break(log, e);
-    }
-    os_dir_close(dir);
-    return e;
+    if (e == E_OK)
+        e = epoch_begin(&log->epochs, epoch, log->end_offset);
+    return e == E_OK ? log_save_epochs(log, before, log->end_offset) : e;
 }
 
 void log_epoch_end(const struct log *log, int32_t epoch, int32_t *epoch_out, int64_t *end_out)

@@ -308,24 +308,15 @@ static enum err note(struct log *log, struct segment *s, const struct pending *p
 static enum err note_epochs(struct log *log, const struct pending *p)
 {
     struct batch_iter it = batch_iter_init(p->bytes);
+    int32_t before = epoch_latest(&log->epochs);
     struct batch_view view;
-    struct os_dir *dir;
     enum err e = E_OK;
 
-    if (p->last_epoch <= epoch_latest(&log->epochs))
+    if (p->last_epoch <= before)
         return E_OK;
     while (e == E_OK && batch_iter_next(&it, &view))
         e = epoch_begin(&log->epochs, view.header.leader_epoch, view.header.base_offset);
-    if (e != E_OK)
-        return e;
-    e = log_dir_open(log, &dir);
-    if (e != E_OK)
-        return e;
-    e = log_write_epochs(log, dir);
-    if (e != E_OK) /* the epoch counts in memory already */
-        e = log_break(log, e);
-    os_dir_close(dir);
-    return e;
+    return e == E_OK ? log_save_epochs(log, before, p->first_offset) : e;
 }
 
 static void patch(const struct log_append *append, int64_t first_offset)

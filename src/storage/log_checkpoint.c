@@ -257,3 +257,22 @@ enum err log_write_epochs(struct log *log, struct os_dir *dir)
     buf_release(&text);
     return e;
 }
+
+enum err log_save_epochs(struct log *log, int32_t before, int64_t start)
+{
+    struct os_dir *dir;
+    enum err e = log_dir_open(log, &dir);
+
+    if (e == E_OK) {
+        e = log_write_epochs(log, dir);
+        os_dir_close(dir);
+        if (e == E_IO)
+            return log_break(log, e);
+    }
+    if (e != E_OK) { /* no room, no descriptor: as if nobody had asked */
+        epoch_truncate(&log->epochs, start);
+        if (epoch_begin(&log->epochs, before, start) != E_OK)
+            return log_break(log, e);
+    }
+    return e;
+}

@@ -94,7 +94,8 @@ struct log {
     struct uuid topic_id;
     int open_sealed_count;
     bool recovery_has_snapshot; /* there are producers at the recovery point */
-    bool has_gaps; /* offsets may jump: compacted once, or copied from a compacted log */
+    bool has_gaps;   /* offsets may jump: compacted once, or copied from a compacted log */
+    bool is_foreign; /* while it is opened: there was no checkpoint */
     bool is_broken;
 };
 
@@ -208,6 +209,12 @@ NODISCARD enum err log_checkpoint_rewrite(struct log *log, struct os_dir *dir);
 
 /* leader-epoch-checkpoint, durably. */
 NODISCARD enum err log_write_epochs(struct log *log, struct os_dir *dir);
+
+/*
+ * The same for epochs just begun in memory at or after `start`, when `before` was the latest. A
+ * full disk leaves everything as it was.
+ */
+NODISCARD enum err log_save_epochs(struct log *log, int32_t before, int64_t start);
 
 /* ---- log_producers.c ---- */
 

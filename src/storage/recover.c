@@ -329,6 +329,18 @@ static enum err load_producers(struct log *log, struct os_dir *dir)
     return e;
 }
 
+/* Our own log whose creation was cut off is not one of Kafka's. */
+static void look_at_origin(struct log *log)
+{
+    struct segment *s = log_segment_at(log, 0);
+
+    if (!log->is_foreign || log_segment_count(log) > 1 || s->allocated > 0)
+        return;
+    log->is_foreign = false;
+    log->has_gaps = log->options.is_compacted;
+    s->allows_gaps = log->has_gaps;
+}
+
 /* Segments before the recovery point that the checkpoint does not know: take them as they are. */
 static enum err look_at_unknown(struct log *log, struct os_dir *dir, const struct log_checkpoint *c,
                                 struct report *report)
@@ -379,6 +391,7 @@ static enum err open_segments(struct log *log, struct os_dir *dir, const struct 
         e = look_at_unknown(log, dir, c, report);
     if (e != E_OK)
         return e;
+    look_at_origin(log);
     if (log->start_offset < log_segment_at(log, 0)->base_offset)
         log->start_offset = log_segment_at(log, 0)->base_offset;
     log->end_offset = log->recovery.offset;
@@ -411,6 +424,7 @@ static enum err read_files(struct log *log, struct os_dir *dir, struct listing *
     if (e == E_OK && !l->has_checkpoint) {
         c->window_bytes = LOG_UNSYNCED_BYTES_MAX;
         log->has_gaps = true; /* perhaps an Apache Kafka compacted it */
+        log->is_foreign = true;
     }
     log->has_gaps |= c->has_gaps;
     for (size_t i = 0; i < l->bases.count && e == E_OK; i++)

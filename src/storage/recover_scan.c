@@ -32,6 +32,7 @@ struct scan_state {
     int64_t offset;       /* that comes next */
     int32_t epoch;        /* of the last batch */
     size_t at;            /* segment */
+    int64_t from;         /* position in it where the scan began */
 };
 
 enum { COPY_BYTES = 256 * 1024 };
@@ -201,6 +202,21 @@ static enum err take_wrong(struct scan_state *st, struct segment *s, struct segm
     return E_OK;
 }
 
+/*
+ * A sealed segment is complete and yet more is in its file: what was written ahead, or an append
+ * that was taken back, whose cutting was not durable. It belongs to nobody.
+ */
+static enum err cut_excess(struct scan_state *st, struct segment *s)
+{
+    enum err e = save_tail(st, s, s->size);
+
+    if (e == E_OK)
+        e = os_file_truncate(s->file, s->size); /* synced with the segment */
+    if (e == E_OK)
+        s->allocated = s->size;
+    return e;
+}
+
 static enum err scan_segment(struct scan_state *st, struct segment *s, bool *is_torn_out)
 {
     struct segment_scan scan;
@@ -209,6 +225,8 @@ static enum err scan_segment(struct scan_state *st, struct segment *s, bool *is_
 
     segment_scan_init(&scan, s->file, s->allocated, st->window, SEGMENT_SCAN_WINDOW);
     while (e == E_OK && s->size < s->allocated && !*is_torn_out) {
+        if (st->offset == s->end_offset)
+            return cut_excess(st, s);
         e = segment_scan_peek(&scan, s->size, &h);
         if (e == E_UNSUPPORTED && s->size == 0 && !s->allows_gaps)
             e = E_CORRUPT;
@@ -226,8 +244,9 @@ static enum err scan_segment(struct scan_state *st, struct segment *s, bool *is_
         else if (e == E_CORRUPT || e == E_TRUNCATED || e == E_UNSUPPORTED)
             e = take_wrong(st, s, &scan, is_torn_out);
     }
+    /* A roll leaves no gap, whatever else may; who knows what Kafka and its cleaner did. */
     if (e == E_OK && !*is_torn_out && s->end_offset != INT64_MAX && st->offset != s->end_offset &&
-        !s->allows_gaps)
+        !st->log->is_foreign)
         e = take_wrong(st, s, &scan, is_torn_out); /* the end of a sealed segment is missing */
     return e;
 }
@@ -251,9 +270,37 @@ static enum err begin_segment(struct scan_state *st, struct segment *s)
     return e;
 }
 
+/*
+ * What was read may be in the page cache only, and clean there: after a sync that failed the kernel
+ * forgets that it has something to write. So it is written again; a crash on the way finds the same
+ * bytes, old or new. Not for the files of others: those we take as they are.
+ */
+static enum err write_again(struct scan_state *st, struct segment *s)
+{
+    enum err e = E_OK;
+
+    if (st->log->is_foreign)
+        return E_OK;
+    for (int64_t pos = st->from; pos < s->size && e == E_OK;) {
+        size_t size = s->size - pos < COPY_BYTES ? (size_t)(s->size - pos) : COPY_BYTES;
+        size_t got = 0;
+
+        e = os_file_read(s->file, pos, st->window, size, &got);
+        if (e == E_OK && got < size)
+            e = E_CORRUPT; /* it shrinks under us */
+        if (e == E_OK)
+            e = os_file_write(s->file, pos, st->window, got);
+        pos += (int64_t)got;
+    }
+    return e;
+}
+
 static enum err end_segment(struct scan_state *st, struct segment *s)
 {
-    enum err e = os_file_sync(s->file); /* it may be in the page cache only */
+    enum err e = write_again(st, s);
+
+    if (e == E_OK)
+        e = os_file_sync(s->file);
 
     st->recovery->indexes_rebuilt++;
     if (s == log_active(st->log))
@@ -342,6 +389,7 @@ static enum err scan_all(struct scan_state *st)
             continue;
         }
         e = begin_segment(st, s);
+        st->from = s->size;
         if (e == E_OK)
             e = scan_segment(st, s, &is_torn);
         if (e == E_OK)
