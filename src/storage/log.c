@@ -234,7 +234,7 @@ static void close_cleanly(struct log *log)
         return;
     if (log->recovery.offset == end.offset && log->recovery.segment == end.segment &&
         log->recovery.pos == end.pos)
-        return; /* so it is already */
+        return;                   /* so it is already */
     if (s->allocated > s->size && /* idle, its file may be closed */
         (log_use_segment(log, s) != E_OK || os_file_truncate(s->file, s->size) != E_OK ||
          os_file_sync(s->file) != E_OK))
