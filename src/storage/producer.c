@@ -166,6 +166,15 @@ static void set_epoch(struct producer *p, int16_t epoch)
     p->batch_count = 0;
 }
 
+static void window_push(struct producer *p, const struct producer_batch *batch)
+{
+    if (p->batch_count == PRODUCER_BATCHES) {
+        memmove(p->batches, p->batches + 1, sizeof(p->batches) - sizeof(p->batches[0]));
+        p->batch_count--;
+    }
+    p->batches[p->batch_count++] = *batch;
+}
+
 /* The smallest first offset of all open transactions, anew: one of them has ended. */
 static void refresh_first_txn(struct producers *ps)
 {
@@ -243,15 +252,12 @@ enum err producer_apply(struct producers *ps, const struct batch_header *h, stru
     set_epoch(p, h->producer_epoch);
     p->last_timestamp = h->max_timestamp;
     if (h->base_sequence >= 0) {
-        if (p->batch_count == PRODUCER_BATCHES) {
-            memmove(p->batches, p->batches + 1, sizeof(p->batches) - sizeof(p->batches[0]));
-            p->batch_count--;
-        }
-        p->batches[p->batch_count++] =
-            (struct producer_batch){.last_offset = batch_last_offset(h),
-                                    .timestamp = h->max_timestamp,
-                                    .last_sequence = batch_last_sequence(h),
-                                    .offset_delta = h->last_offset_delta};
+        struct producer_batch noted = {.last_offset = batch_last_offset(h),
+                                       .timestamp = h->max_timestamp,
+                                       .last_sequence = batch_last_sequence(h),
+                                       .offset_delta = h->last_offset_delta};
+
+        window_push(p, &noted);
     }
     if (batch_is_transactional(h) && p->txn_first_offset < 0) {
         p->txn_first_offset = h->base_offset;
@@ -275,32 +281,50 @@ void producer_expire(struct producers *ps, int64_t wall_ms, int64_t expiration_m
     }
 }
 
+static void encode_entry(struct writer *w, const struct producer *p,
+                         const struct producer_batch *batch)
+{
+    writer_i64(w, p->id);
+    writer_i16(w, p->epoch);
+    writer_i32(w, batch->last_sequence);
+    writer_i64(w, batch->last_offset);
+    writer_i32(w, batch->offset_delta);
+    writer_i64(w, batch->timestamp);
+    writer_i32(w, p->coordinator_epoch);
+    writer_i64(w, p->txn_first_offset);
+}
+
+/*
+ * Kafka writes one entry per producer, its last batch. With that alone a restart would forget the
+ * window: a client that sends five batches again would be refused the first. So there is an entry
+ * per batch, oldest first; Kafka keeps the last one it reads of an id.
+ */
 enum err producer_encode(const struct producers *ps, struct buf *out)
 {
     size_t start = out->size;
     struct writer w = writer_init(out);
     struct map_iter it = {0};
     const struct producer *p;
+    int32_t count = 0;
 
     writer_i16(&w, SNAPSHOT_VERSION);
     writer_i32(&w, 0);
-    writer_i32(&w, (int32_t)ps->by_id.count);
+    writer_i32(&w, 0);
     while ((p = map_u64_next(&ps->by_id, &it, NULL)) != NULL) {
-        const struct producer_batch *last =
-            p->batch_count > 0 ? &p->batches[p->batch_count - 1] : NULL;
+        struct producer_batch last = {.last_sequence = -1, .last_offset = -1};
 
-        writer_i64(&w, p->id);
-        writer_i16(&w, p->epoch);
-        writer_i32(&w, last != NULL ? last->last_sequence : -1);
-        writer_i64(&w, last != NULL ? last->last_offset : -1);
-        writer_i32(&w, last != NULL ? last->offset_delta : 0);
-        writer_i64(&w, p->last_timestamp);
-        writer_i32(&w, p->coordinator_epoch);
-        writer_i64(&w, p->txn_first_offset);
+        for (int i = 0; i + 1 < p->batch_count; i++, count++)
+            encode_entry(&w, p, &p->batches[i]);
+        if (p->batch_count > 0)
+            last = p->batches[p->batch_count - 1];
+        last.timestamp = p->last_timestamp;
+        encode_entry(&w, p, &last);
+        count++;
     }
     if (writer_done(&w) == E_OK) {
         const uint8_t *body = out->at + start + SNAPSHOT_BODY_POS;
 
+        writer_i32_at(&w, start + SNAPSHOT_BODY_POS, count);
         writer_i32_at(&w, start + SNAPSHOT_CRC_POS,
                       (int32_t)crc32c_of(body, out->size - start - SNAPSHOT_BODY_POS));
     }
@@ -316,7 +340,7 @@ static enum err decode_entry(struct producers *ps, struct reader *r)
 
     if (e != E_OK)
         return e;
-    p->epoch = reader_i16(r);
+    set_epoch(p, reader_i16(r));
     last.last_sequence = reader_i32(r);
     last.last_offset = reader_i64(r);
     last.offset_delta = reader_i32(r);
@@ -324,9 +348,8 @@ static enum err decode_entry(struct producers *ps, struct reader *r)
     p->last_timestamp = last.timestamp;
     p->coordinator_epoch = reader_i32(r);
     p->txn_first_offset = reader_i64(r);
-    p->batch_count = 0;
     if (last.last_offset >= 0 && last.last_sequence >= 0)
-        p->batches[p->batch_count++] = last;
+        window_push(p, &last);
     return E_OK;
 }
 

@@ -402,9 +402,18 @@ static void the_worked_example_is_true(void **state)
     static const uint8_t times[] = {0, 0, 1, 0x9b, 0x76, 0xda, 0xaf, 0xd1, 0, 0, 0, 5,
                                     0, 0, 1, 0x9b, 0x76, 0xda, 0xb3, 0xb9, 0, 0, 0, 7};
     static const uint8_t snapshot[] = {
-        0,    1,    0xd4, 0x78, 0xb0, 0xad, 0,    0,    0,    1,    0,    0,    0,    0,
-        0,    0,    0x10, 0x92, 0,    3,    0,    0,    0,    7,    0,    0,    0,    0,
-        0,    0,    0,    7,    0,    0,    0,    1,    0,    0,    1,    0x9b, 0x76, 0xda,
+        0,    1,    0x4b, 0x78, 0xd8, 0x89, 0,    0,    0,    4,    0,    0,    0,    0,    0,
+        0,    0x10, 0x92, 0,    3,    0,    0,    0,    1,    0,    0,    0,    0,    0,    0,
+        0,    1,    0,    0,    0,    1,    0,    0,    1,    0x9b, 0x76, 0xda, 0xa8, 1,    0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,    0,    0,    0,
+        0,    0,    0x10, 0x92, 0,    3,    0,    0,    0,    3,    0,    0,    0,    0,    0,
+        0,    0,    3,    0,    0,    0,    1,    0,    0,    1,    0x9b, 0x76, 0xda, 0xab, 0xe9,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,    0,    0,
+        0,    0,    0,    0x10, 0x92, 0,    3,    0,    0,    0,    5,    0,    0,    0,    0,
+        0,    0,    0,    5,    0,    0,    0,    1,    0,    0,    1,    0x9b, 0x76, 0xda, 0xaf,
+        0xd1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,    0,
+        0,    0,    0,    0,    0x10, 0x92, 0,    3,    0,    0,    0,    7,    0,    0,    0,
+        0,    0,    0,    0,    7,    0,    0,    0,    1,    0,    0,    1,    0x9b, 0x76, 0xda,
         0xb3, 0xb9, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     static const char checkpoint[] = "dlog.checkpoint 1\nstart 0\nrecovery_point 8\n"
                                      "window 67108864\nsnapshot 1\ngaps 0\n"
