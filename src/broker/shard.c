@@ -35,7 +35,9 @@ enum err shard_partition(struct broker_shard *shard, struct uuid topic_id, int32
     struct partition_id id = {.topic_id = topic_id, .index = index};
 
     if (shard->manager == NULL)
-        return E_NOT_FOUND; /* stopped; the call of another shard came late */
+        return E_NOT_FOUND;     /* stopped; the call of another shard came late */
+    if (shard->manager == NULL) /* it has stopped, and others still finish their requests */
+        return E_NOT_FOUND;
     return replica_find(shard->manager, id, partition_out);
 }
 
