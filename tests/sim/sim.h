@@ -122,6 +122,9 @@ struct sim_disk_faults {
 
 struct sim_disk_faults *sim_node_disk(struct sim_node *node);
 
+/* When a sync of this life last failed; 0: none did. */
+int64_t sim_disk_sync_failed(const struct sim_node *node);
+
 /* Change bits of a file at rest, in cache and on disk; false if there is no such byte. */
 bool sim_disk_flip(struct sim_node *node, const char *path, int64_t pos, uint8_t mask);
 

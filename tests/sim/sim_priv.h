@@ -109,6 +109,7 @@ struct sim_disk {
     uint64_t crash_at; /* of call_count; 0: not */
     int handle_count;
     int64_t used_bytes;
+    int64_t sync_failed_ns;
 };
 
 struct sim_node {

@@ -125,6 +125,7 @@ void sim_disk_end_life(struct sim_node *node, bool is_power_lost)
             sim_file_settle(node, inode, true);
     }
     node->disk.handle_count = 0;
+    node->disk.sync_failed_ns = 0;
     sim_disk_sweep(&node->disk);
     sim_trace(node->world, node, "disk", (uint64_t)node->disk.used_bytes, sim_disk_hash(node));
 }
@@ -153,7 +154,15 @@ enum err sim_disk_wait(struct sim_node *node)
     if (sim_disk_fails(node, faults->slow_sync_ppm))
         ns += (int64_t)rng_below(rng, (uint64_t)faults->slow_sync_ns + 1);
     sim_thread_sleep(node->world, ns);
-    return sim_disk_fails(node, faults->sync_fail_ppm) ? E_IO : E_OK;
+    if (!sim_disk_fails(node, faults->sync_fail_ppm))
+        return E_OK;
+    node->disk.sync_failed_ns = node->world->now_ns;
+    return E_IO;
+}
+
+int64_t sim_disk_sync_failed(const struct sim_node *node)
+{
+    return node->disk.sync_failed_ns;
 }
 
 void sim_node_crash_after(struct sim_node *node, uint64_t count)
