@@ -90,8 +90,8 @@ compat-full: deps-build deps-test deps-compat all ## compat with more of everyth
 	$(Q)$(PYTHON) tests/system/test_bytes.py build/dlogd --lines 10000000
 
 sim: build-check/build.ninja ## whole clusters in one process: SEED=n replays one, SEEDS=n runs many
-	$(Q)$(NINJA) -C build-check --quiet tests/sim/sim
-	$(Q)build-check/tests/sim/sim $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100)) $(ARGS)
+	$(Q)$(NINJA) -C build-check --quiet tests/sim/sim-broker
+	$(Q)build-check/tests/sim/sim-broker $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100)) $(ARGS)
 
 bench: all ## measurements, each as a ratio to what the machine can do
 	$(Q)$(PYTHON) bench/run.py --build build $(ARGS)
