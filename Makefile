@@ -85,8 +85,9 @@ build-clang: build-clang/build.ninja
 compat: deps-build deps-compat all ## one smoke test per outside client, newest versions from their registries
 	$(Q)$(PYTHON) tests/compat/run.py --dlogd build/dlogd --json build/compat.json $(ARGS)
 
-compat-full: deps-build deps-test deps-compat all ## compat with more of everything, and ten million lines through kcat
+compat-full: deps-build deps-test deps-compat all ## compat with more of everything, answers next to Apache Kafka's, and ten million lines through kcat
 	$(Q)$(PYTHON) tests/compat/run.py --full --dlogd build/dlogd --json build/compat.json $(ARGS)
+	$(Q)$(PYTHON) tests/compat/compare.py build/dlogd
 	$(Q)$(PYTHON) tests/system/test_bytes.py build/dlogd --lines 10000000
 
 sim: build-check/build.ninja ## whole clusters in one process: SEED=n replays one, SEEDS=n runs many

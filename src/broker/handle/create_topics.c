@@ -22,11 +22,24 @@ struct create {
     struct quorum_op op;
 };
 
-/* The settings that the new topic has, as DescribeConfigs would show them. */
-static bool configs_fill(struct request *req, const struct meta_topic *topic,
+/* The settings of a topic that was only asked about; they are valid. */
+static struct config_topic *config_asked(
+    const struct wire_create_topics_request_creatable_topic *in)
+{
+    struct config_topic *own = config_topic_new();
+
+    for (int32_t i = 0; own != NULL && i < in->configs_count; i++) {
+        enum err e = config_topic_set(own, in->configs[i].name, in->configs[i].value, NULL);
+
+        (void)e; /* only memory can fail here, and this shows one default more */
+    }
+    return own;
+}
+
+/* Its settings as DescribeConfigs would show them. Takes `own`. */
+static bool configs_fill(struct request *req, struct config_topic *own,
                          struct wire_create_topics_response_creatable_topic_result *out)
 {
-    struct config_topic *own = shard_topic_config(req->shard, topic);
     struct setting_view view;
 
     out->configs = arena_alloc_array(&req->arena, CONFIG_COUNT, sizeof(*out->configs));
@@ -52,9 +65,9 @@ static bool configs_fill(struct request *req, const struct meta_topic *topic,
     return true;
 }
 
-static bool result_fill(struct create *c, const struct meta_topic_result *result,
-                        struct wire_create_topics_response_creatable_topic_result *out)
+static bool result_fill(struct create *c, const struct meta_topic_result *result, int32_t i)
 {
+    struct wire_create_topics_response_creatable_topic_result *out = &c->out.topics[i];
     const struct meta_topic *topic;
 
     out->error_code = (int16_t)result->result.error;
@@ -65,9 +78,12 @@ static bool result_fill(struct create *c, const struct meta_topic_result *result
     out->num_partitions = result->partition_count;
     out->replication_factor = result->replication_factor;
     topic = meta_image_topic(c->req->shard->image, out->name);
-    if (topic == NULL || request_version(c->req) < CONFIGS_SINCE)
-        return true; /* validate_only */
-    return configs_fill(c->req, topic, out);
+    if (request_version(c->req) < CONFIGS_SINCE)
+        return true;
+    return configs_fill(c->req,
+                        topic != NULL ? shard_topic_config(c->req->shard, topic)
+                                      : config_asked(&c->in.topics[i]),
+                        out);
 }
 
 static void create_answer(struct create *c)
@@ -90,7 +106,7 @@ static void created(struct quorum_op *op)
             continue; /* was not asked for */
         if (op->error != WIRE_ERROR_NONE) {
             out->error_code = (int16_t)op->error;
-        } else if (!result_fill(c, &op->result.topics[next++], out)) {
+        } else if (!result_fill(c, &op->result.topics[next++], i)) {
             request_drop(c->req, "out of memory");
             return;
         }

@@ -50,9 +50,7 @@ void handle_describe_cluster(struct request *req)
         return;
     }
     wire_describe_cluster_response_init(&out);
-    out.endpoint_type = in.endpoint_type;
     out.cluster_id = slice_of_text(quorum_cluster_id(req->shard->broker->quorum));
-    out.controller_id = req->shard->broker->node_id;
     if (in.include_cluster_authorized_operations)
         out.cluster_authorized_operations = CLUSTER_OPERATIONS_ALL;
     if (in.endpoint_type == ENDPOINT_CONTROLLERS) {
@@ -65,6 +63,8 @@ void handle_describe_cluster(struct request *req)
         request_drop(req, "out of memory");
         return;
     }
+    if (out.error_code == WIRE_ERROR_NONE)
+        out.controller_id = req->shard->broker->node_id;
     w = request_answer_begin(req);
     wire_describe_cluster_response_encode(&w, request_version(req), &out);
     request_answer_finish(req, &w);

@@ -25,7 +25,7 @@ static bool is_wanted(const struct view_request *v, enum config_id id)
 {
     const struct wire_describe_configs_request_describe_configs_resource *resource = v->resource;
 
-    if (resource->configuration_keys_count < 0)
+    if (resource->configuration_keys_count <= 0)
         return true;
     for (int32_t i = 0; i < resource->configuration_keys_count; i++) {
         if (slice_equal_text(resource->configuration_keys[i], config_entry(id).name))
@@ -76,8 +76,7 @@ static bool configs_fill(struct view_request *v, const struct config_topic *own,
         c->config_source = (int8_t)view.source;
         c->is_sensitive = view.is_sensitive;
         c->config_type = view.type;
-        if (v->in->include_documentation)
-            c->documentation = view.documentation;
+        c->documentation = v->in->include_documentation ? view.documentation : slice_of(NULL, 0);
         if (v->in->include_synonyms && !synonyms_fill(arena, &view, c))
             return false;
     }

@@ -105,6 +105,10 @@ static bool is_diverging(struct fetch_part *part, struct partition *p)
 
     if (part->last_fetched_epoch < 0)
         return false;
+    if (part->last_fetched_epoch > partition_leader_epoch(p)) {
+        part->error = WIRE_ERROR_OFFSET_OUT_OF_RANGE; /* an epoch that never was */
+        return true;
+    }
     log_epoch_end(partition_log(p), part->last_fetched_epoch, &epoch, &end);
     if (epoch == part->last_fetched_epoch && part->fetch_offset <= end)
         return false;
@@ -270,9 +274,12 @@ static void part_answer(struct fetch *f, struct fetch_part *part, struct log_ran
     wire_fetch_response_partition_data_init(out);
     out->partition_index = part->index;
     out->error_code = (int16_t)part->error;
-    out->high_watermark = part->high_watermark;
-    out->last_stable_offset = part->last_stable_offset;
-    out->log_start_offset = part->log_start;
+    out->high_watermark = -1;
+    if (part->error == WIRE_ERROR_NONE) {
+        out->high_watermark = part->high_watermark;
+        out->last_stable_offset = part->last_stable_offset;
+        out->log_start_offset = part->log_start;
+    }
     out->aborted_transactions_count = f->isolation == PARTITION_READ_COMMITTED ? 0 : -1;
     out->records = (struct wire_records){.at = (const uint8_t *)"", .size = 0};
     if (part->diverging_epoch >= 0) {

@@ -62,6 +62,10 @@ void handle_init_producer_id(struct request *req)
                     -1);
         return;
     }
+    if ((in.producer_id == -1) != (in.producer_epoch == -1)) {
+        init_answer(req, WIRE_ERROR_INVALID_REQUEST, -1);
+        return;
+    }
     if (!authorise(req, AUTHORISE_IDEMPOTENT_WRITE, AUTHORISE_CLUSTER,
                    slice_of_text("kafka-cluster"))) {
         init_answer(req, WIRE_ERROR_CLUSTER_AUTHORIZATION_FAILED, -1);

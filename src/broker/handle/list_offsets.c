@@ -72,9 +72,9 @@ static enum err offset_find(const struct listing_part *part, struct partition *p
         return E_OK;
     case TIMESTAMP_MAX:
         log_max_timestamp(log, timestamp, offset);
-        if (*offset >= end)
-            return log_find_timestamp(log, *timestamp, end, offset, timestamp);
-        return E_OK;
+        if (*offset < 0)
+            return E_OK;
+        return log_find_timestamp(log, *timestamp, end, offset, timestamp); /* the first of them */
     case TIMESTAMP_LATEST_TIERED:
     case TIMESTAMP_EARLIEST_PENDING_UPLOAD:
         return E_OK; /* nothing is tiered: -1 */
