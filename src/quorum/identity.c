@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "config/properties.h"
 #include "net/loop.h"
 #include "os/dir.h"
 #include "os/os.h"
@@ -22,61 +23,6 @@ static const char file_name[] = "meta.properties";
 
 enum { FILE_SIZE_MAX = 64 * 1024, LONE_NODE_ID = 1 };
 
-struct properties {
-    struct slice cluster_id;
-    struct slice directory_id;
-    struct slice node_id;
-    struct slice version;
-};
-
-static struct slice trim(struct slice s)
-{
-    while (s.size > 0 && (s.at[0] == ' ' || s.at[0] == '\t')) {
-        s.at++;
-        s.size--;
-    }
-    while (s.size > 0 && strchr(" \t\r", s.at[s.size - 1]) != NULL)
-        s.size--;
-    return s;
-}
-
-static void read_line(struct properties *p, struct slice line)
-{
-    const uint8_t *equals;
-    struct slice name;
-    struct slice value;
-
-    line = trim(line);
-    equals = line.size == 0 ? NULL : memchr(line.at, '=', line.size);
-    if (equals == NULL || line.at[0] == '#')
-        return;
-    name = trim(slice_of(line.at, (size_t)(equals - line.at)));
-    value = trim(slice_of(equals + 1, (size_t)(line.at + line.size - equals - 1)));
-    if (slice_equal_text(name, "cluster.id"))
-        p->cluster_id = value;
-    else if (slice_equal_text(name, "directory.id"))
-        p->directory_id = value;
-    else if (slice_equal_text(name, "node.id"))
-        p->node_id = value;
-    else if (slice_equal_text(name, "version"))
-        p->version = value;
-}
-
-static struct properties read_properties(struct slice text)
-{
-    struct properties p = {0};
-
-    while (text.size > 0) {
-        const uint8_t *end = memchr(text.at, '\n', text.size);
-        size_t size = end == NULL ? text.size : (size_t)(end - text.at);
-
-        read_line(&p, slice_of(text.at, size));
-        size += end == NULL ? 0 : 1;
-        text = slice_of(text.at + size, text.size - size);
-    }
-    return p;
-}
-
 /* A random id whose text does not start with a dash. */
 static struct uuid new_id(struct os *os)
 {
@@ -91,29 +37,95 @@ static struct uuid new_id(struct os *os)
     return id;
 }
 
+struct properties {
+    struct buf cluster_id;
+    struct buf directory_id;
+    struct buf node_id;
+    struct buf version;
+};
+
+static void properties_init(struct properties *p)
+{
+    buf_init(&p->cluster_id, FILE_SIZE_MAX);
+    buf_init(&p->directory_id, FILE_SIZE_MAX);
+    buf_init(&p->node_id, FILE_SIZE_MAX);
+    buf_init(&p->version, FILE_SIZE_MAX);
+}
+
+static void properties_release(struct properties *p)
+{
+    buf_release(&p->cluster_id);
+    buf_release(&p->directory_id);
+    buf_release(&p->node_id);
+    buf_release(&p->version);
+}
+
+/* Where the value of a property goes; NULL: not one of ours. */
+static struct buf *property(struct properties *p, struct slice name)
+{
+    if (slice_equal_text(name, "cluster.id"))
+        return &p->cluster_id;
+    if (slice_equal_text(name, "directory.id"))
+        return &p->directory_id;
+    if (slice_equal_text(name, "node.id"))
+        return &p->node_id;
+    if (slice_equal_text(name, "version"))
+        return &p->version;
+    return NULL;
+}
+
+static enum err properties_read(struct properties *p, struct slice text, struct report *report)
+{
+    struct config_properties walk = config_properties_init(text);
+    struct buf name, value;
+    enum err e;
+
+    buf_init(&name, FILE_SIZE_MAX);
+    buf_init(&value, FILE_SIZE_MAX);
+    while ((e = config_properties_next(&walk, &name, &value)) == E_OK) {
+        struct buf *to = property(p, buf_slice(&name));
+
+        if (to == NULL)
+            continue;
+        buf_clear(to);
+        e = buf_append(to, value.at, value.size);
+        if (e != E_OK)
+            break;
+    }
+    if (e == E_NOT_FOUND)
+        e = E_OK;
+    else
+        report_set(report, "line %zu: %s", walk.line, err_text(e));
+    buf_release(&name);
+    buf_release(&value);
+    return e;
+}
+
 /* What one file says must be what is known so far. */
 static enum err agree(struct quorum_identity *identity, const struct properties *p,
                       struct uuid *directory_id_out, struct report *report)
 {
+    struct slice cluster_id = buf_slice(&p->cluster_id);
     int64_t node_id;
 
-    if (!slice_equal_text(p->version, "1")) {
+    if (!slice_equal_text(buf_slice(&p->version), "1")) {
         report_set(report, "version is not 1: written by another program, or by a Kafka that "
                            "used ZooKeeper");
         return E_INVAL;
     }
-    if (p->cluster_id.size == 0 || p->cluster_id.size >= QUORUM_CLUSTER_ID_SIZE_MAX ||
-        parse_i64(p->node_id, &node_id) != E_OK || node_id < 0 || node_id > INT32_MAX) {
+    if (cluster_id.size == 0 || cluster_id.size >= QUORUM_CLUSTER_ID_SIZE_MAX ||
+        memchr(cluster_id.at, 0, cluster_id.size) != NULL ||
+        parse_i64(buf_slice(&p->node_id), &node_id) != E_OK || node_id < 0 || node_id > INT32_MAX) {
         report_set(report, "cluster.id or node.id is missing or invalid");
         return E_INVAL;
     }
     if (identity->cluster_id[0] == 0)
-        slice_to_text(p->cluster_id, identity->cluster_id, sizeof(identity->cluster_id));
-    if (!slice_equal_text(p->cluster_id, identity->cluster_id)) {
+        slice_to_text(cluster_id, identity->cluster_id, sizeof(identity->cluster_id));
+    if (!slice_equal_text(cluster_id, identity->cluster_id)) {
         report_set(report,
                    "cluster.id is %.*s, expected %s: the directory belongs to another "
                    "cluster",
-                   (int)p->cluster_id.size, (const char *)p->cluster_id.at, identity->cluster_id);
+                   (int)cluster_id.size, (const char *)cluster_id.at, identity->cluster_id);
         return E_INVAL;
     }
     if (identity->node_id == -1)
@@ -123,27 +135,39 @@ static enum err agree(struct quorum_identity *identity, const struct properties 
                    (int)node_id, (int)identity->node_id);
         return E_INVAL;
     }
-    if (p->directory_id.at == NULL)
+    if (p->directory_id.size == 0)
         return E_OK; /* as Kafkas before 3.7 left it */
-    if (uuid_parse(p->directory_id, directory_id_out) != E_OK) {
+    if (uuid_parse(buf_slice(&p->directory_id), directory_id_out) != E_OK) {
         report_set(report, "directory.id is not an id");
         return E_INVAL;
     }
     return E_OK;
 }
 
+enum err quorum_identity_decode(struct quorum_identity *identity, struct slice text,
+                                struct uuid *directory_id_out, struct report *report)
+{
+    struct properties p;
+    enum err e;
+
+    properties_init(&p);
+    e = properties_read(&p, text, report);
+    if (e == E_OK)
+        e = agree(identity, &p, directory_id_out, report);
+    properties_release(&p);
+    return e;
+}
+
 static enum err read_root(struct quorum_identity *identity, struct log_root *root,
                           struct uuid *directory_id_out, struct report *report)
 {
     struct buf text;
-    struct properties p;
     enum err e;
 
     buf_init(&text, FILE_SIZE_MAX);
     e = os_dir_read_file(log_root_dir(root), file_name, &text);
     if (e == E_OK) {
-        p = read_properties(buf_slice(&text));
-        e = agree(identity, &p, directory_id_out, report);
+        e = quorum_identity_decode(identity, buf_slice(&text), directory_id_out, report);
     } else if (e == E_NOT_FOUND) {
         e = E_OK;
     } else {

@@ -58,6 +58,16 @@ struct quorum {
     bool is_broken;
 };
 
+/*
+ * What the text of one meta.properties says must agree with `identity`, whose unknown parts
+ * (cluster id "", node id -1) it fills. *directory_id_out is left as it is when the text has none.
+ *
+ *   E_INVAL  another version, a senseless value, another cluster or node; the report says which
+ *   E_NOMEM, E_TOO_BIG
+ */
+NODISCARD enum err quorum_identity_decode(struct quorum_identity *identity, struct slice text,
+                                          struct uuid *directory_id_out, struct report *report);
+
 /* Read meta.properties of every root, or make it. E_INVAL: they contradict each other or us. */
 NODISCARD enum err quorum_identity_open(struct quorum_identity *identity,
                                         const struct quorum_options *options,
