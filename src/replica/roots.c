@@ -170,26 +170,6 @@ void replica_roots_count_out(struct replica_roots *roots, size_t root)
     atomic_fetch_sub_explicit(&roots->partition_counts[root].value, 1, memory_order_relaxed);
 }
 
-/* "version: 0\ntopic_id: <22 characters>\n", as Kafka writes it. */
-static struct uuid parse_topic_id(struct slice text)
-{
-    static const char name[] = "topic_id:";
-    struct uuid id = {{0}};
-
-    for (size_t i = 0; i + sizeof(name) - 1 < text.size; i++) {
-        size_t at = i + sizeof(name) - 1;
-
-        if (memcmp(text.at + i, name, sizeof(name) - 1) != 0)
-            continue;
-        while (at < text.size && text.at[at] == ' ')
-            at++;
-        if (text.size - at >= UUID_TEXT_SIZE - 1 &&
-            uuid_parse(slice_of(text.at + at, UUID_TEXT_SIZE - 1), &id) == E_OK)
-            return id;
-    }
-    return (struct uuid){{0}};
-}
-
 struct uuid replica_roots_topic_id(const struct replica_roots *roots, size_t root, const char *name)
 {
     struct uuid id = {{0}};
@@ -200,7 +180,7 @@ struct uuid replica_roots_topic_id(const struct replica_roots *roots, size_t roo
         return id;
     buf_init(&text, PARTITION_METADATA_SIZE_MAX);
     if (os_dir_read_file(dir, "partition.metadata", &text) == E_OK)
-        id = parse_topic_id(buf_slice(&text));
+        id = log_decode_topic_id(buf_slice(&text));
     buf_release(&text);
     os_dir_close(dir);
     return id;

@@ -9,6 +9,7 @@
 #include "os/file.h"
 #include "os/os.h"
 #include "storage/log_priv.h"
+#include "storage/text_priv.h"
 #include "storage/time_index.h"
 
 struct log_options log_options_default(void)
@@ -288,6 +289,23 @@ void log_set_options(struct log *log, const struct log_options *options)
     log->has_gaps |= options->is_compacted;
     for (size_t i = 0; i < log_segment_count(log); i++)
         log_segment_at(log, i)->allows_gaps = log->has_gaps;
+}
+
+struct uuid log_decode_topic_id(struct slice text)
+{
+    struct uuid found = {{0}}, id;
+
+    while (text.size > 0) {
+        struct slice line = text_line(&text);
+
+        if (!slice_equal_text(text_word(&line), "topic_id:"))
+            continue;
+        while (line.size > 0 && line.at[0] == ' ')
+            text_word(&line);
+        if (uuid_parse(line, &id) == E_OK)
+            found = id;
+    }
+    return found;
 }
 
 struct uuid log_topic_id(const struct log *log)

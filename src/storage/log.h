@@ -117,7 +117,10 @@ NODISCARD enum err log_delete(struct log *log);
 
 void log_set_options(struct log *log, const struct log_options *options);
 
-/* partition.metadata: the topic id this directory belongs to; zero when there is none. */
+/* The topic id in the text of a partition.metadata; zero when there is none. */
+struct uuid log_decode_topic_id(struct slice text);
+
+/* The topic id this directory belongs to, kept in partition.metadata; zero when there is none. */
 struct uuid log_topic_id(const struct log *log);
 NODISCARD enum err log_set_topic_id(struct log *log, struct uuid topic_id);
 

@@ -118,18 +118,12 @@ static enum err read_epochs(struct log *log, struct os_dir *dir, struct report *
 static enum err read_metadata(struct log *log, struct os_dir *dir, struct report *report)
 {
     struct buf text;
-    struct slice rest, line;
-    struct uuid id;
     enum err e;
 
     buf_init(&text, LOG_SMALL_FILE_MAX);
     e = read_small(dir, LOG_METADATA_NAME, &text, report);
-    rest = buf_slice(&text);
-    while (e == E_OK && rest.size > 0) {
-        line = text_line(&rest);
-        if (slice_equal_text(text_word(&line), "topic_id:") && uuid_parse(line, &id) == E_OK)
-            log->topic_id = id;
-    }
+    if (e == E_OK)
+        log->topic_id = log_decode_topic_id(buf_slice(&text));
     buf_release(&text);
     return e;
 }
