@@ -31,6 +31,12 @@ enum authorise_resource {
     AUTHORISE_TRANSACTIONAL_ID
 };
 
+/*
+ * What may be done with a resource, as a set of Kafka's operation numbers (KIP-430): every
+ * operation that the resource has, which is Kafka's answer too when no authoriser is set.
+ */
+enum { AUTHORISE_OPERATIONS_TOPIC = 3576, AUTHORISE_OPERATIONS_CLUSTER = 8096 };
+
 /* May whoever sent `req` do `operation` on the resource called `name`? */
 bool authorise(const struct request *req, enum authorise_operation operation,
                enum authorise_resource resource, struct slice name);

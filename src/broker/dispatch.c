@@ -57,7 +57,7 @@ void dispatch(struct request *req)
         return;
     }
     if (!handler->borrows_body && !body_keep(req)) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     handler->handle(req);

@@ -128,3 +128,8 @@ void request_drop(struct request *req, const char *reason)
     if (session != NULL)
         session_close(session, reason);
 }
+
+void request_drop_no_memory(struct request *req)
+{
+    request_drop(req, err_text(E_NOMEM));
+}

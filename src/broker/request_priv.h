@@ -82,6 +82,9 @@ void request_answer_none(struct request *req);
 /* The peer broke the protocol, or an acks=0 produce failed: close the connection. */
 void request_drop(struct request *req, const char *reason);
 
+/* The same where memory for the answer, or for finding it, is out. */
+void request_drop_no_memory(struct request *req);
+
 /* For sessions: memory of a request. NULL when out of memory. */
 struct request *request_new(struct broker_shard *shard);
 void request_free(struct request *req);

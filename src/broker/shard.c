@@ -56,6 +56,15 @@ enum wire_error shard_partition_error(const struct broker_shard *shard, struct u
     }
 }
 
+enum wire_error shard_check_epoch(const struct partition *partition, int32_t client_epoch)
+{
+    int32_t epoch = partition_leader_epoch(partition);
+
+    if (client_epoch < 0 || client_epoch == epoch)
+        return WIRE_ERROR_NONE;
+    return client_epoch < epoch ? WIRE_ERROR_FENCED_LEADER_EPOCH : WIRE_ERROR_UNKNOWN_LEADER_EPOCH;
+}
+
 /* Sessions. */
 
 void shard_add_session(struct broker_shard *shard, struct session *session)

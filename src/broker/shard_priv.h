@@ -106,6 +106,10 @@ NODISCARD enum err shard_partition(struct broker_shard *shard, struct uuid topic
 enum wire_error shard_partition_error(const struct broker_shard *shard, struct uuid topic_id,
                                       enum err e);
 
+/* Does a client that names a leader epoch mean the partition's own (KIP-320)? Below 0: it names
+ * none. */
+enum wire_error shard_check_epoch(const struct partition *partition, int32_t client_epoch);
+
 /*
  * The settings of a topic that the data path asks for, resolved once and kept
  * until metadata change.

@@ -135,7 +135,7 @@ void handle_api_versions(struct request *req)
     if (error != WIRE_ERROR_INVALID_REQUEST) {
         if (!keys_fill(req, &out) || !supported_features_fill(req, &out) ||
             !finalized_features_fill(req, &out)) {
-            request_drop(req, "out of memory");
+            request_drop_no_memory(req);
             return;
         }
     }

@@ -77,7 +77,7 @@ void handle_create_partitions(struct request *req)
     struct growth *g = arena_alloc(&req->arena, sizeof(*g));
 
     if (g == NULL) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     g->req = req;
@@ -88,7 +88,7 @@ void handle_create_partitions(struct request *req)
     }
     wire_create_partitions_response_init(&g->out);
     if (!allowed_collect(g)) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     if (g->allowed.topics_count == 0) {

@@ -107,7 +107,7 @@ static void created(struct quorum_op *op)
         if (op->error != WIRE_ERROR_NONE) {
             out->error_code = (int16_t)op->error;
         } else if (!result_fill(c, &op->result.topics[next++], i)) {
-            request_drop(c->req, "out of memory");
+            request_drop_no_memory(c->req);
             return;
         }
     }
@@ -147,7 +147,7 @@ void handle_create_topics(struct request *req)
     struct create *c = arena_alloc(&req->arena, sizeof(*c));
 
     if (c == NULL) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     c->req = req;
@@ -157,7 +157,7 @@ void handle_create_topics(struct request *req)
     }
     wire_create_topics_response_init(&c->out);
     if (!allowed_collect(c)) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     if (c->allowed.topics_count == 0) {

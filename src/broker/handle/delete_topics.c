@@ -113,7 +113,7 @@ void handle_delete_topics(struct request *req)
     struct deletion *d = arena_alloc(&req->arena, sizeof(*d));
 
     if (d == NULL) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     d->req = req;
@@ -123,7 +123,7 @@ void handle_delete_topics(struct request *req)
     }
     wire_delete_topics_response_init(&d->out);
     if (!names_to_topics(d) || !allowed_collect(d)) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     if (d->allowed.topics_count == 0) {

@@ -1,5 +1,6 @@
 #include "broker/handle/handlers_priv.h"
 
+#include "broker/authorise_priv.h"
 #include "broker/broker_priv.h"
 #include "broker/request_priv.h"
 #include "wire/describe_cluster.h"
@@ -7,7 +8,7 @@
 /*
  * DescribeCluster (key 60): the brokers and the cluster's id.
  */
-enum { ENDPOINT_BROKERS = 1, ENDPOINT_CONTROLLERS = 2, CLUSTER_OPERATIONS_ALL = 8096 };
+enum { ENDPOINT_BROKERS = 1, ENDPOINT_CONTROLLERS = 2 };
 
 static bool brokers_fill(struct request *req, const struct wire_describe_cluster_request *in,
                          struct wire_describe_cluster_response *out)
@@ -52,7 +53,7 @@ void handle_describe_cluster(struct request *req)
     wire_describe_cluster_response_init(&out);
     out.cluster_id = slice_of_text(quorum_cluster_id(req->shard->broker->quorum));
     if (in.include_cluster_authorized_operations)
-        out.cluster_authorized_operations = CLUSTER_OPERATIONS_ALL;
+        out.cluster_authorized_operations = AUTHORISE_OPERATIONS_CLUSTER;
     if (in.endpoint_type == ENDPOINT_CONTROLLERS) {
         out.error_code = WIRE_ERROR_MISMATCHED_ENDPOINT_TYPE;
         out.error_message = slice_of_text("this is a broker's listener, not a controller's");
@@ -60,7 +61,7 @@ void handle_describe_cluster(struct request *req)
         out.error_code = WIRE_ERROR_UNSUPPORTED_ENDPOINT_TYPE;
         out.error_message = slice_of_text("unknown endpoint type");
     } else if (!brokers_fill(req, &in, &out)) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     if (out.error_code == WIRE_ERROR_NONE)

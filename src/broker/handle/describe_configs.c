@@ -168,7 +168,7 @@ void handle_describe_configs(struct request *req)
         is_filled = resource_describe(&v);
     }
     if (!is_filled) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     w = request_answer_begin(req);

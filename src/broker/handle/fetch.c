@@ -86,17 +86,6 @@ struct fetch {
 
 static void fetch_read(struct fetch *f);
 
-/* KIP-320: does the client mean our leader epoch? */
-static enum wire_error epoch_check(const struct fetch_part *part, const struct partition *p)
-{
-    int32_t epoch = partition_leader_epoch(p);
-
-    if (part->current_leader_epoch < 0 || part->current_leader_epoch == epoch)
-        return WIRE_ERROR_NONE;
-    return part->current_leader_epoch < epoch ? WIRE_ERROR_FENCED_LEADER_EPOCH
-                                              : WIRE_ERROR_UNKNOWN_LEADER_EPOCH;
-}
-
 /* KIP-595: where the reader's log and ours part, if it says what it has. */
 static bool is_diverging(struct fetch_part *part, struct partition *p)
 {
@@ -143,7 +132,7 @@ static void part_read(struct fetch *f, struct fetch_part *part, struct broker_sh
     part->high_watermark = partition_high_watermark(p);
     part->last_stable_offset = partition_last_stable_offset(p);
     part->log_start = log_start_offset(partition_log(p));
-    part->error = epoch_check(part, p);
+    part->error = shard_check_epoch(p, part->current_leader_epoch);
     if (part->error != WIRE_ERROR_NONE || is_diverging(part, p))
         return;
     size_max = part->size_max < 0 ? 0 : (size_t)part->size_max;
@@ -349,7 +338,7 @@ static void fetch_answer(struct fetch *f)
     answer.out.session_id = f->session_id;
     if (!answer_fill(f, &answer)) {
         ranges_release(f);
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     w = request_answer_begin(req);
@@ -631,7 +620,7 @@ void handle_fetch(struct request *req)
     bool is_made;
 
     if (f == NULL) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     f->req = req;
@@ -657,7 +646,7 @@ void handle_fetch(struct request *req)
         is_made = part_route(f, &f->parts[i]);
     }
     if (!is_made) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     f->is_last = req->arena.total > WAITING_BYTES_MAX;

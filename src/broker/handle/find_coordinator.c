@@ -42,7 +42,7 @@ void handle_find_coordinator(struct request *req)
         out.coordinators = arena_alloc_array(&req->arena, (size_t)in.coordinator_keys_count,
                                              sizeof(*out.coordinators));
         if (out.coordinators == NULL) {
-            request_drop(req, "out of memory");
+            request_drop_no_memory(req);
             return;
         }
         out.coordinators_count = in.coordinator_keys_count;

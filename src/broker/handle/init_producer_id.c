@@ -77,7 +77,7 @@ void handle_init_producer_id(struct request *req)
     }
     init = arena_alloc(&req->arena, sizeof(*init));
     if (init == NULL) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     init->req = req;

@@ -40,16 +40,6 @@ struct listing {
     bool has_failed; /* memory is out: no answer */
 };
 
-static enum wire_error epoch_check(const struct listing_part *part, const struct partition *p)
-{
-    int32_t epoch = partition_leader_epoch(p);
-
-    if (part->current_leader_epoch < 0 || part->current_leader_epoch == epoch)
-        return WIRE_ERROR_NONE;
-    return part->current_leader_epoch < epoch ? WIRE_ERROR_FENCED_LEADER_EPOCH
-                                              : WIRE_ERROR_UNKNOWN_LEADER_EPOCH;
-}
-
 static int64_t readable_end(const struct listing *l, const struct partition *p)
 {
     return l->in.isolation_level == 1 ? partition_last_stable_offset(p)
@@ -112,7 +102,7 @@ static void part_run(struct call *call)
 
     part->out->error_code = (int16_t)shard_partition_error(call->to, part->topic_id, e);
     if (e == E_OK)
-        part->out->error_code = (int16_t)epoch_check(part, p);
+        part->out->error_code = (int16_t)shard_check_epoch(p, part->current_leader_epoch);
     if (part->out->error_code == WIRE_ERROR_NONE) {
         e = offset_find(part, p, &offset, &timestamp);
         if (e == E_OK) {
@@ -135,7 +125,7 @@ static void listing_answer(struct listing *l)
     struct writer w;
 
     if (l->has_failed) {
-        request_drop(l->req, "out of memory");
+        request_drop_no_memory(l->req);
         return;
     }
     w = request_answer_begin(l->req);
@@ -214,7 +204,7 @@ void handle_list_offsets(struct request *req)
     struct listing *l = arena_alloc(&req->arena, sizeof(*l));
 
     if (l == NULL) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     l->req = req;
@@ -226,7 +216,7 @@ void handle_list_offsets(struct request *req)
     l->out.topics =
         arena_alloc_array(&req->arena, (size_t)l->in.topics_count, sizeof(*l->out.topics));
     if (l->out.topics == NULL) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     l->pending = 1;

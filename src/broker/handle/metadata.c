@@ -20,9 +20,6 @@ enum {
     AUTO_CREATE_MAX = 100, /* topics of one request; the client asks again for the others */
 };
 
-/* What Kafka answers when no authoriser is configured: every operation of the resource. */
-enum { TOPIC_OPERATIONS_ALL = 3576, CLUSTER_OPERATIONS_ALL = 8096 };
-
 struct metadata {
     struct request *req;
     struct wire_metadata_request in;
@@ -108,7 +105,7 @@ static bool topic_fill(struct metadata *m, const struct meta_topic *topic,
     out->topic_id = topic->id;
     out->is_internal = meta_topic_is_internal(topic->name);
     if (m->in.include_topic_authorized_operations)
-        out->topic_authorized_operations = TOPIC_OPERATIONS_ALL;
+        out->topic_authorized_operations = AUTHORISE_OPERATIONS_TOPIC;
     return partitions_fill(m->req, topic, out);
 }
 
@@ -190,11 +187,11 @@ static void metadata_answer(struct metadata *m)
     out.cluster_id = slice_of_text(quorum_cluster_id(req->shard->broker->quorum));
     out.controller_id = req->shard->broker->node_id;
     if (m->in.include_cluster_authorized_operations)
-        out.cluster_authorized_operations = CLUSTER_OPERATIONS_ALL;
+        out.cluster_authorized_operations = AUTHORISE_OPERATIONS_CLUSTER;
     is_filled = brokers_fill(req, &out) &&
                 (asks_for_all(m) ? topics_fill_all(m, &out) : topics_fill_asked(m, &out));
     if (!is_filled) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     w = request_answer_begin(req);
@@ -260,7 +257,7 @@ void handle_metadata(struct request *req)
     struct metadata *m = arena_alloc(&req->arena, sizeof(*m));
 
     if (m == NULL) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     m->req = req;
@@ -270,7 +267,7 @@ void handle_metadata(struct request *req)
         return;
     }
     if (!missing_collect(m)) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     if (m->create.topics_count == 0) {

@@ -234,7 +234,7 @@ static void produce_answer(struct produce *p)
     out.responses =
         arena_alloc_array(&req->arena, (size_t)p->in.topic_data_count, sizeof(*out.responses));
     if (out.responses == NULL) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     out.responses_count = p->in.topic_data_count;
@@ -245,7 +245,7 @@ static void produce_answer(struct produce *p)
         out.responses[t].partition_responses = arena_alloc_array(
             &req->arena, (size_t)count, sizeof(*out.responses[t].partition_responses));
         if (out.responses[t].partition_responses == NULL) {
-            request_drop(req, "out of memory");
+            request_drop_no_memory(req);
             return;
         }
         out.responses[t].partition_responses_count = count;
@@ -405,7 +405,7 @@ void handle_produce(struct request *req)
     int shards = broker_shard_count(req->shard->broker);
 
     if (p == NULL) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     p->req = req;
@@ -414,7 +414,7 @@ void handle_produce(struct request *req)
         return;
     }
     if (!parts_start(p) || !names_keep(p)) {
-        request_drop(req, "out of memory");
+        request_drop_no_memory(req);
         return;
     }
     p->pending = 1;
