@@ -71,7 +71,7 @@ def maven(name, pom):
     return make(name, pom, build)
 
 def venv(name, requirements):
-    """A Python with REQUIREMENTS (a list of name==version) from PyPI."""
+    """A Python with REQUIREMENTS (a list of name==version) installed by pip."""
     def build(folder):
         fetch([sys.executable, "-m", "venv", folder], FOLDER)
         fetch([os.path.join(folder, "bin", "pip"), "install", "--quiet", "--only-binary", ":all:",

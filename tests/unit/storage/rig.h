@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * A log in a folder of its own, with helpers to append and to read back.
+ * A log in a folder of its own, with functions to append and to read back.
  *
  * A stop without log_close() is a killed process: the log is leaked into `lost` and
  * released when the rig closes, but its files stay as they were at the stop.
