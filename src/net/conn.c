@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "net/conn_priv.h"
+#include "os/errno.h"
 
 /* After its last byte was sent a connection waits this long for the peer's end. */
 enum { LINGER_MS = 1000 };
@@ -205,7 +206,7 @@ static void on_connecting(struct conn *conn)
     if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
         error = errno;
     if (error != 0) {
-        conn_fail(conn, net_err(error));
+        conn_fail(conn, os_err_from_errno(error));
         return;
     }
     conn->state = CONN_OPEN;
@@ -299,9 +300,9 @@ enum err conn_connect(struct loop *loop, const struct net_endpoint *to,
         return e;
     fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return net_err(errno);
+        return os_err_from_errno(errno);
     if (connect(fd, (struct sockaddr *)&address, size) != 0 && errno != EINPROGRESS) {
-        e = net_err(errno);
+        e = os_err_from_errno(errno);
         close(fd);
         return e;
     }

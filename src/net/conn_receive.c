@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "net/conn_priv.h"
+#include "os/errno.h"
 
 /*
  * Receiving.
@@ -320,7 +321,7 @@ static bool receive_some(struct conn *conn, size_t *total)
             conn_wants_attention(conn);
             conn_update_interest(conn);
         } else if (errno != EAGAIN && errno != EINTR) {
-            conn_fail(conn, net_err(errno));
+            conn_fail(conn, os_err_from_errno(errno));
         }
         return false;
     }

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "net/conn_priv.h"
+#include "os/errno.h"
 #include "os/file.h"
 
 /*
@@ -247,7 +248,7 @@ void conn_flush(struct conn *conn)
             if (errno == EAGAIN)
                 set_blocked(conn, true);
             else if (errno != EINTR)
-                conn_fail(conn, net_err(errno));
+                conn_fail(conn, os_err_from_errno(errno));
             return;
         }
         total += (size_t)count;

@@ -8,6 +8,7 @@
 #include "net/conn.h"
 #include "net/loop_priv.h"
 #include "net/socket_priv.h"
+#include "os/errno.h"
 
 enum {
     BACKLOG = 1024,
@@ -88,14 +89,14 @@ static enum err bind_and_listen(struct listener *listener, const struct net_endp
         return e;
     listener->fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (listener->fd < 0)
-        return net_err(errno);
+        return os_err_from_errno(errno);
     setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (address.ss_family == AF_INET6) /* so that both families can have the same port */
         setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     if (bind(listener->fd, (struct sockaddr *)&address, size) != 0 ||
         listen(listener->fd, BACKLOG) != 0 ||
         getsockname(listener->fd, (struct sockaddr *)&address, &size) != 0)
-        return net_err(errno);
+        return os_err_from_errno(errno);
     listener->port =
         ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
                                             : ((struct sockaddr_in *)&address)->sin_port);

@@ -12,6 +12,7 @@
 #include "net/conn_priv.h"
 #include "net/loop_priv.h"
 #include "net/socket_priv.h"
+#include "os/errno.h"
 #include "os/os.h"
 
 /*
@@ -35,12 +36,12 @@ static enum err open_descriptors(struct loop *loop)
     signal(SIGPIPE, SIG_IGN); /* sendfile has no MSG_NOSIGNAL */
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll < 0)
-        return net_err(errno);
+        return os_err_from_errno(errno);
     loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->wake < 0)
-        return net_err(errno);
+        return os_err_from_errno(errno);
     if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wake, &event) != 0)
-        return net_err(errno);
+        return os_err_from_errno(errno);
     return E_OK;
 }
 
@@ -110,7 +111,7 @@ enum err loop_source_add(struct loop *loop, struct loop_source *source, int fd, 
 {
     struct epoll_event event = {.events = events, .data.ptr = source};
 
-    return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? E_OK : net_err(errno);
+    return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? E_OK : os_err_from_errno(errno);
 }
 
 void loop_source_change(struct loop *loop, struct loop_source *source, int fd, uint32_t events)

@@ -1,5 +1,4 @@
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -9,39 +8,6 @@
 
 #include "base/mem.h"
 #include "net/socket_priv.h"
-
-enum err net_err(int system_error)
-{
-    switch (system_error) {
-    case 0:
-        return E_OK;
-    case ECONNRESET:
-    case ECONNABORTED:
-    case ECONNREFUSED:
-    case EPIPE:
-    case ENOTCONN:
-        return E_CLOSED;
-    case ETIMEDOUT:
-        return E_TIMEOUT;
-    case EADDRINUSE:
-        return E_BUSY;
-    case EACCES:
-    case EPERM:
-        return E_DENIED;
-    case EADDRNOTAVAIL:
-    case EAFNOSUPPORT:
-    case EINVAL:
-        return E_INVAL;
-    case EMFILE:
-    case ENFILE:
-        return E_TOO_MANY_FILES;
-    case ENOMEM:
-    case ENOBUFS:
-        return E_NOMEM;
-    default:
-        return E_IO;
-    }
-}
 
 static void peer_text(const struct sockaddr_storage *peer, char text_out[NET_PEER_SIZE])
 {

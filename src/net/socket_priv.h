@@ -14,9 +14,6 @@ struct net_socket {
     char peer[NET_PEER_SIZE];
 };
 
-/* What the system said, as one of ours. */
-enum err net_err(int system_error);
-
 /* A socket for descriptor `fd`, which it closes on failure. */
 NODISCARD enum err net_socket_new(int fd, const struct sockaddr_storage *peer,
                                   struct net_socket **socket_out);
