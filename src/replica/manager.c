@@ -91,7 +91,6 @@ static void trace_entry(const struct replica_manager *m, enum trace_level level,
 struct log_options replica_log_options(const struct config *config, const struct meta_image *image,
                                        const struct meta_topic *topic)
 {
-    enum { COMPACT = 1, DELETE = 2 }; /* bits of cleanup.policy */
     struct meta_configs configs = meta_image_configs(image, META_RESOURCE_TOPIC, topic->name);
     struct config_topic *t = config_topic_new();
     struct log_options o = log_options_default();
@@ -117,8 +116,8 @@ struct log_options replica_log_options(const struct config *config, const struct
     o.producer_id_expiration_ms = config_i64(config, CONFIG_PRODUCER_ID_EXPIRATION_MS);
     o.preallocate = config_topic_bool(config, t, CONFIG_TOPIC_PREALLOCATE);
     policy = config_topic_choice(config, t, CONFIG_TOPIC_CLEANUP_POLICY);
-    o.is_compacted = (policy & COMPACT) != 0;
-    o.is_deleted = (policy & DELETE) != 0;
+    o.is_compacted = (policy & CONFIG_CLEANUP_COMPACT) != 0;
+    o.is_deleted = (policy & CONFIG_CLEANUP_DELETE) != 0;
     config_topic_free(t);
     return o;
 }
