@@ -33,6 +33,7 @@ enum canary {
     REPLACE_IN_PLACE,
     SESSION_SILENT,
     SEALED_UNSYNCED,
+    FENCE_OPEN,
 };
 
 static const struct {
@@ -53,6 +54,7 @@ static const struct {
     {REPLACE_IN_PLACE, "replace-in-place", "small files are overwritten and not synced", 100},
     {SESSION_SILENT, "session-silent", "a moved high watermark is no news to a session", 30},
     {SEALED_UNSYNCED, "sealed-unsynced", "a segment that was sealed is left out of the sync", 300},
+    {FENCE_OPEN, "fence-open", "a log directory is used on after a failed sync", 400},
 };
 
 static enum canary bug; /* the one that is on; set before a process's first world */
@@ -87,6 +89,28 @@ bool __real_fetch_session_tell(struct fetch_session *session, struct fetch_want 
                                const struct fetch_told *told);
 bool __wrap_fetch_session_tell(struct fetch_session *session, struct fetch_want *want,
                                const struct fetch_told *told);
+
+bool __real_log_refuses(const struct log *log);
+bool __wrap_log_refuses(const struct log *log);
+bool __real_log_root_is_broken(const struct log_root *root);
+bool __wrap_log_root_is_broken(const struct log_root *root);
+bool __real_log_is_broken(const struct log *log);
+bool __wrap_log_is_broken(const struct log *log);
+
+bool __wrap_log_refuses(const struct log *log)
+{
+    return bug != FENCE_OPEN && __real_log_refuses(log);
+}
+
+bool __wrap_log_root_is_broken(const struct log_root *root)
+{
+    return bug != FENCE_OPEN && __real_log_root_is_broken(root);
+}
+
+bool __wrap_log_is_broken(const struct log *log)
+{
+    return bug != FENCE_OPEN && __real_log_is_broken(log);
+}
 
 enum err __wrap_os_file_sync(struct os_file *file)
 {

@@ -7,7 +7,7 @@
 #include "mem/mem.h"
 
 enum {
-    GRACE_S = 12, /* a sync that failed is noticed by then, however slow the disk is */
+    GRACE_S = 3, /* a sync that failed is noticed by then, however slow the disk is */
     PRODUCER_IDS_MAX = 1024,
     SMALL_BYTES = 200,
     NAME_BYTES = 8,
