@@ -162,12 +162,13 @@ static enum err find_first(struct log *log, size_t i, int64_t offset, int64_t *p
 /* A segment that lost its tail has damage without bytes: are these offsets in it? */
 static bool is_lost(const struct segment *s, int64_t offset)
 {
-    const struct segment_damage *d;
+    for (size_t i = s->damaged.count; i-- > 0;) {
+        const struct segment_damage *d = vec_at(&s->damaged, i);
 
-    if (s->damaged.count == 0)
-        return false;
-    d = vec_at(&s->damaged, s->damaged.count - 1);
-    return offset >= d->offset && offset < d->offset_end;
+        if (offset >= d->offset && offset < d->offset_end)
+            return true;
+    }
+    return false;
 }
 
 /* At least the whole first batch, however small `size_max` is. */

@@ -54,10 +54,9 @@ static enum err cut(struct log *log, struct os_dir *dir, size_t i, const struct 
         e = segment_load_indexes(s, dir);
     if (e == E_OK)
         e = os_file_truncate(s->file, point->pos);
-    if (e == E_OK)
-        e = os_file_sync(s->file);
     if (e != E_OK)
         return e;
+    /* What is not there any more is not read either, should the sync fail. */
     log->size_bytes -= s->size - point->pos;
     s->end_offset = point->offset;
     segment_cut(s, point->pos, point->offset);
@@ -67,6 +66,9 @@ static enum err cut(struct log *log, struct os_dir *dir, size_t i, const struct 
         log->start_offset = log->end_offset;
     log->synced_offset = point->offset;
     log->synced_bytes = log->appended_bytes;
+    e = os_file_sync(s->file);
+    if (e != E_OK)
+        return e;
     epoch_truncate(&log->epochs, point->offset + (point->offset > log->start_offset ? 0 : 1));
     return log_write_epochs(log, dir);
 }

@@ -306,8 +306,8 @@ static bool is_clean(const struct log *log)
 {
     const struct segment *s = log_active(log);
 
-    return s->base_offset == log->recovery.segment && s->allocated == log->recovery.pos &&
-           s->size == log->recovery.pos;
+    return !log->is_foreign && s->base_offset == log->recovery.segment &&
+           s->allocated == log->recovery.pos && s->size == log->recovery.pos;
 }
 
 static enum err load_producers(struct log *log, struct os_dir *dir)
@@ -321,18 +321,6 @@ static enum err load_producers(struct log *log, struct os_dir *dir)
     if (e == E_OK)
         e = log_replay_producers(log, from, log->recovery.offset);
     return e;
-}
-
-/* Our own log whose creation was cut off is not one of Kafka's. */
-static void look_at_origin(struct log *log)
-{
-    struct segment *s = log_segment_at(log, 0);
-
-    if (!log->is_foreign || log_segment_count(log) > 1 || s->allocated > 0)
-        return;
-    log->is_foreign = false;
-    log->has_gaps = log->options.is_compacted;
-    s->allows_gaps = log->has_gaps;
 }
 
 /* Segments before the recovery point that the checkpoint does not know: take them as they are. */
@@ -385,7 +373,6 @@ static enum err open_segments(struct log *log, struct os_dir *dir, const struct 
         e = look_at_unknown(log, dir, c, report);
     if (e != E_OK)
         return e;
-    look_at_origin(log);
     if (log->start_offset < log_segment_at(log, 0)->base_offset)
         log->start_offset = log_segment_at(log, 0)->base_offset;
     log->end_offset = log->recovery.offset;
@@ -417,7 +404,7 @@ static enum err read_files(struct log *log, struct os_dir *dir, struct listing *
         e = read_checkpoint(dir, c, &l->has_checkpoint, report);
     if (e == E_OK && !l->has_checkpoint) {
         c->window_bytes = LOG_UNSYNCED_BYTES_MAX;
-        log->has_gaps = true; /* perhaps an Apache Kafka compacted it */
+        log->has_gaps = true; /* perhaps an Apache Kafka compacted it: the scan will tell */
         log->is_foreign = true;
     }
     log->has_gaps |= c->has_gaps;

@@ -33,6 +33,7 @@ struct scan_state {
     int32_t epoch;        /* of the last batch */
     size_t at;            /* segment */
     int64_t from;         /* position in it where the scan began */
+    bool has_gaps;        /* one was found */
 };
 
 enum { COPY_BYTES = 256 * 1024 };
@@ -170,6 +171,7 @@ static enum err take_batch(struct scan_state *st, struct segment *s, struct segm
         return e;
     s->size = pos + (int64_t)batch_total_size(h);
     segment_add_verified(s, pos, s->size);
+    st->has_gaps |= h->base_offset != st->offset;
     st->recovery->scanned_bytes += (int64_t)batch_total_size(h);
     st->offset = batch_next_offset(h);
     if (h->leader_epoch > st->epoch)
@@ -372,6 +374,30 @@ static bool is_short(const struct log *log)
     return s->base_offset < log->recovery.segment || s->size < log->recovery.pos;
 }
 
+/*
+ * Segment st->at begins after the offset that comes next, so between them nothing may be appended:
+ * that is a gap of a compacted log, or a file below was lost or cut short, which no crash does.
+ */
+static enum err skip_to(struct scan_state *st, const struct segment *s)
+{
+    struct segment_damage lost = {.offset = st->offset, .offset_end = s->base_offset};
+    struct segment *before;
+
+    st->offset = s->base_offset;
+    if (st->log->is_foreign) {
+        st->has_gaps = true;
+        return E_OK;
+    }
+    st->recovery->damaged_ranges++;
+    if (st->at == 0)
+        return E_OK; /* the log begins here */
+    before = log_segment_at(st->log, st->at - 1);
+    before->end_offset = s->base_offset;
+    lost.pos = before->size;
+    lost.end = before->size;
+    return segment_add_damage(before, &lost);
+}
+
 static enum err scan_all(struct scan_state *st)
 {
     struct log *log = st->log;
@@ -388,7 +414,10 @@ static enum err scan_all(struct scan_state *st)
             e = note_lost_end(st, s);
             continue;
         }
-        e = begin_segment(st, s);
+        if (s->base_offset > st->offset)
+            e = skip_to(st, s);
+        if (e == E_OK)
+            e = begin_segment(st, s);
         st->from = s->size;
         if (e == E_OK)
             e = scan_segment(st, s, &is_torn);
@@ -402,6 +431,18 @@ static enum err scan_all(struct scan_state *st)
     return e;
 }
 
+/* A log whose offsets all continue was not compacted: from now on a gap would be a fault. */
+static void settle_gaps(struct scan_state *st)
+{
+    struct log *log = st->log;
+
+    if (!log->is_foreign || st->has_gaps)
+        return;
+    log->has_gaps = log->options.is_compacted;
+    for (size_t i = 0; i < log_segment_count(log); i++)
+        log_segment_at(log, i)->allows_gaps = log->has_gaps;
+}
+
 static enum err finish(struct scan_state *st)
 {
     struct log *log = st->log;
@@ -409,6 +450,7 @@ static enum err finish(struct scan_state *st)
     enum err e;
 
     log->end_offset = st->offset;
+    settle_gaps(st);
     epoch_truncate(&log->epochs, log->end_offset + 1);
     if (log->epochs.entries.count > 0) {
         e = log_write_epochs(log, st->dir);

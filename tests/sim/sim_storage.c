@@ -16,6 +16,7 @@
  * sim-storage: the log engine alone, through crashes.
  *
  *     sim-storage [-v] [--twice] SEED [COUNT]
+ *     sim-storage --file FILE             the seeds in it, one a line
  *
  * Each seed is a machine that lives a dozen times. A life opens the log, checks
  * what it finds against the model, then appends, syncs, reads, truncates, rolls;
@@ -25,8 +26,8 @@
  *   2. what is there was appended: the same bytes at the same offset, in order
  *   3. what a truncate cut does not come back
  *   4. recovery that follows recovery finds the same
- *   5. an idempotent producer's last five batches are duplicates, in the next life
- *      the last one; its next one is accepted and a gap is not
+ *   5. an idempotent producer's last five batches are duplicates, also in the next
+ *      lives; its next one is accepted and a gap is not
  *   6. after a failed sync nothing is acknowledged any more
  *   7. a life that closes in order leaves no memory, and the next one scans nothing
  */
@@ -47,7 +48,6 @@ struct entry {
     int64_t next_offset;
     int producer; /* -1: none */
     int32_t sequence;
-    int life; /* in which it was appended */
     uint8_t *bytes;
     size_t size;
 };
@@ -237,7 +237,6 @@ static struct entry *model_add(struct model *m, const struct buf *batch, int rec
                             .next_offset = base + records,
                             .producer = producer,
                             .sequence = sequence,
-                            .life = sim_node_lives(m->node),
                             .bytes = sim_alloc(batch->size),
                             .size = batch->size};
     memcpy(entry->bytes, batch->at, batch->size);
@@ -311,8 +310,6 @@ static void do_producer_checks(struct model *m, struct log *log)
 
     if (entry == NULL || m->is_broken)
         return;
-    if (back > 0 && entry->life != sim_node_lives(m->node))
-        return; /* Kafka's snapshot files remember one batch of each producer */
     buf_init(&batch, 1 << 20);
     e = buf_append(&batch, entry->bytes, entry->size);
     if (e == E_OK)
@@ -559,6 +556,25 @@ static uint64_t run_seed(uint64_t seed, FILE *trace)
     return hash;
 }
 
+/* The seeds at the begin of the lines of a file; what follows one says what it found. */
+static bool run_file(const char *path)
+{
+    char line[LINE_SIZE];
+    FILE *file = fopen(path, "r");
+    int count = 0;
+
+    if (file == NULL)
+        return false;
+    while (fgets(line, sizeof(line), file) != NULL) {
+        if (line[0] >= '0' && line[0] <= '9') {
+            run_seed(strtoull(line, NULL, 10), NULL);
+            count++;
+        }
+    }
+    fclose(file);
+    return count > 0;
+}
+
 int main(int argc, char **argv)
 {
     bool is_verbose = false;
@@ -570,9 +586,11 @@ int main(int argc, char **argv)
     for (; at < argc && argv[at][0] == '-'; at++) {
         is_verbose |= strcmp(argv[at], "-v") == 0;
         is_twice |= strcmp(argv[at], "--twice") == 0;
+        if (strcmp(argv[at], "--file") == 0 && at + 1 < argc)
+            return run_file(argv[at + 1]) ? 0 : 1;
     }
     if (at >= argc) {
-        fprintf(stderr, "usage: sim-storage [-v] [--twice] SEED [COUNT]\n");
+        fprintf(stderr, "usage: sim-storage [-v] [--twice] SEED [COUNT] | --file FILE\n");
         return 2;
     }
     seed = strtoull(argv[at], NULL, 10);

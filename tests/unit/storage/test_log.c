@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
 #include "os/dir.h"
 #include "os/file.h"
 #include "record/batch.h"
@@ -247,6 +248,134 @@ static void duplicates_are_found_also_after_a_restart(void **state)
     assert_int_equal(log_maintain(r.log, 0, r.wall_ms + 2 * 24 * 3600 * 1000ll), E_OK);
     b.base_sequence = 99; /* expired: unknown again */
     assert_int_equal(rig_append(&r, &b, &appended), E_OK);
+    rig_close(&r);
+}
+
+/* The last five batches of producer 9, that end at `count`, are duplicates from `known` on. */
+static void check_window(struct rig *r, int count, int known)
+{
+    struct rig_batch b = {
+        .count = 4, .value_size = 10, .timestamp_ms = r->wall_ms, .producer_id = 9};
+    struct log_appended appended;
+
+    for (int i = count - 6; i < count; i++) {
+        b.base_sequence = 4 * i;
+        if (i < known) {
+            assert_int_equal(rig_append(r, &b, &appended), E_OUT_OF_ORDER);
+            continue;
+        }
+        assert_int_equal(rig_append(r, &b, &appended), E_DUPLICATE);
+        assert_int_equal(appended.first_offset, 4 * i);
+        assert_int_equal(appended.last_offset, 4 * i + 3);
+        assert_int_equal(appended.max_timestamp, r->wall_ms + 3);
+    }
+    b.base_sequence = 4 * count + 1;
+    assert_int_equal(rig_append(r, &b, &appended), E_OUT_OF_ORDER);
+    assert_int_equal(log_end_offset(r->log), 4 * count);
+}
+
+static void append_window(struct rig *r, int from, int count)
+{
+    struct rig_batch b = {
+        .count = 4, .value_size = 10, .timestamp_ms = r->wall_ms, .producer_id = 9};
+
+    for (int i = from; i < count; i++) {
+        b.base_sequence = 4 * i;
+        assert_int_equal(rig_append(r, &b, NULL), E_OK);
+    }
+}
+
+static void reopen_dir(struct rig *r)
+{
+    if (r->dir == NULL)
+        assert_int_equal(os_dir_open_in(log_root_dir(r->root), "t-0", false, &r->dir), E_OK);
+}
+
+/* Leave of a snapshot what Apache Kafka would have written: the last batch. */
+static void make_kafkas(struct rig *r, const char *name)
+{
+    enum { BODY = 6, ENTRY = 46 };
+    struct buf bytes;
+    uint8_t *last;
+    uint32_t crc;
+
+    buf_init(&bytes, 10000);
+    assert_int_equal(os_dir_read_file(r->dir, name, &bytes), E_OK);
+    assert_int_equal(bytes.size, BODY + 4 + 5 * ENTRY);
+    bytes.at[BODY + 3] = 1;
+    last = bytes.at + bytes.size - ENTRY;
+    memmove(bytes.at + BODY + 4, last, ENTRY);
+    crc = crc32c_of(bytes.at + BODY, 4 + ENTRY);
+    for (int i = 0; i < 4; i++)
+        bytes.at[2 + i] = (uint8_t)(crc >> (24 - 8 * i));
+    assert_int_equal(os_dir_replace_file(r->dir, name, slice_of(bytes.at, BODY + 4 + ENTRY)), E_OK);
+    buf_release(&bytes);
+}
+
+static void the_window_survives_a_restart(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    append_window(&r, 0, 8);
+    check_window(&r, 8, 3);
+    rig_reopen(&r); /* a clean stop */
+    assert_true(r.recovery.was_clean);
+    check_window(&r, 8, 3);
+    append_window(&r, 8, 10); /* two of the window are scanned, three are in the snapshot */
+    rig_crash(&r);
+    assert_int_equal(rig_open_log(&r), E_OK);
+    assert_false(r.recovery.was_clean);
+    check_window(&r, 10, 5);
+    r.options.segment_bytes = 300; /* a snapshot at each roll */
+    log_set_options(r.log, &r.options);
+    append_window(&r, 10, 17);
+    rig_crash(&r);
+    assert_int_equal(rig_open_log(&r), E_OK);
+    check_window(&r, 17, 12);
+    rig_close(&r);
+}
+
+/* Without a good snapshot the log is read from an older one on, or from its start. */
+static void the_window_survives_a_bad_snapshot(void **state)
+{
+    static const char name[] = "00000000000000000032.snapshot";
+
+    (void)state;
+    for (int is_there = 0; is_there < 2; is_there++) {
+        struct rig r;
+
+        rig_open(&r);
+        append_window(&r, 0, 8);
+        rig_reopen(&r);
+        rig_crash(&r);
+        reopen_dir(&r);
+        assert_int_equal(os_dir_remove_file(r.dir, name), E_OK);
+        if (is_there)
+            assert_int_equal(os_dir_replace_file(r.dir, name, slice_of("senseless", 9)), E_OK);
+        assert_int_equal(rig_open_log(&r), E_OK);
+        check_window(&r, 8, 3);
+        rig_close(&r);
+    }
+}
+
+static void a_snapshot_of_kafkas_has_the_last_batch(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    append_window(&r, 0, 8);
+    rig_reopen(&r);
+    rig_crash(&r);
+    reopen_dir(&r);
+    make_kafkas(&r, "00000000000000000032.snapshot");
+    assert_int_equal(rig_open_log(&r), E_OK);
+    check_window(&r, 8, 7);
+    append_window(&r, 8, 10);
+    rig_reopen(&r);
+    check_window(&r, 10, 7);
     rig_close(&r);
 }
 
@@ -640,6 +769,9 @@ TESTS(test_log, cmocka_unit_test(appends_reads_and_reopens),
       cmocka_unit_test(rolls_by_age_and_index), cmocka_unit_test(a_replica_continues_its_log),
       cmocka_unit_test(leader_epochs_never_fall), cmocka_unit_test(bad_bytes_are_refused),
       cmocka_unit_test(duplicates_are_found_also_after_a_restart),
+      cmocka_unit_test(the_window_survives_a_restart),
+      cmocka_unit_test(the_window_survives_a_bad_snapshot),
+      cmocka_unit_test(a_snapshot_of_kafkas_has_the_last_batch),
       cmocka_unit_test(an_open_transaction_bounds_what_is_stable),
       cmocka_unit_test(limits_bound_a_read), cmocka_unit_test(truncation_cuts_whole_batches),
       cmocka_unit_test(deleted_segments_go_after_their_delay),

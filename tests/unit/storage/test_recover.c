@@ -353,6 +353,172 @@ static void a_lost_checkpoint_costs_a_scan(void **state)
     rig_close(&r);
 }
 
+static void append_three_segments_and_an_empty_one(struct rig *r)
+{
+    r->options.segment_bytes = 1000;
+    log_set_options(r->log, &r->options);
+    rig_fill(r, 9, 200); /* 3 a segment: 0 3 6 */
+    assert_int_equal(log_sync(r->log), E_OK);
+    r->wall_ms += 2 * r->options.segment_ms;
+    assert_int_equal(log_maintain(r->log, 0, r->wall_ms), E_OK);
+    assert_true(rig_has_file(r, "00000000000000000009.log"));
+    rig_crash(r);
+    assert_int_equal(os_dir_open_in(log_root_dir(r->root), "t-0", false, &r->dir), E_OK);
+    cut_file(r, "00000000000000000006.log", rig_file_size(r, "00000000000000000006.log") / 3 * 2);
+}
+
+static bool checkpoint_has(struct rig *r, const char *line)
+{
+    struct buf text;
+    bool has;
+
+    buf_init(&text, 10000);
+    assert_int_equal(os_dir_read_file(r->dir, "dlog.checkpoint", &text), E_OK);
+    assert_int_equal(buf_append(&text, "", 1), E_OK);
+    has = strstr((const char *)text.at, line) != NULL;
+    buf_release(&text);
+    return has;
+}
+
+/* Also of a compacted log: what it lacks there was not compacted but never written. */
+static void an_empty_segment_after_a_lost_end_goes(void **state)
+{
+    (void)state;
+    for (int is_compacted = 0; is_compacted < 2; is_compacted++) {
+        struct rig r;
+
+        rig_open(&r);
+        r.options.is_compacted = is_compacted != 0;
+        append_three_segments_and_an_empty_one(&r);
+        assert_int_equal(rig_open_log(&r), E_OK);
+        assert_int_equal(r.recovery.damaged_ranges, 0);
+        assert_int_equal(log_end_offset(r.log), 8);
+        assert_false(rig_has_file(&r, "00000000000000000009.log"));
+        rig_fill(&r, 4, 200);
+        assert_int_equal(rig_check_all(&r), 12);
+        rig_crash(&r);
+        assert_int_equal(rig_open_log(&r), E_OK);
+        assert_int_equal(rig_check_all(&r), 12);
+        assert_int_equal(checkpoint_has(&r, "gaps 1"), is_compacted);
+        rig_close(&r);
+    }
+}
+
+/* A directory of Apache Kafka's: compaction took offset 8, and the log goes on at 9. */
+static void a_gap_before_an_empty_segment_stays(void **state)
+{
+    struct buf bytes;
+    struct rig r;
+    int64_t base;
+
+    (void)state;
+    rig_open(&r);
+    buf_init(&bytes, 1 << 20);
+    append_three_segments_and_an_empty_one(&r);
+    assert_int_equal(os_dir_remove_file(r.dir, "dlog.checkpoint"), E_OK);
+    assert_int_equal(rig_open_log(&r), E_OK);
+    assert_int_equal(r.recovery.damaged_ranges, 0);
+    assert_int_equal(log_end_offset(r.log), 9);
+    assert_true(checkpoint_has(&r, "gaps 1"));
+    rig_fill(&r, 4, 200);
+    assert_int_equal(rig_read(&r, 8, 1, &bytes, &base), E_OK);
+    assert_int_equal(base, 9);
+    rig_crash(&r);
+    assert_int_equal(rig_open_log(&r), E_OK);
+    assert_int_equal(log_end_offset(r.log), 13);
+    assert_int_equal(rig_read(&r, 8, 1, &bytes, &base), E_OK);
+    assert_int_equal(base, 9);
+    buf_release(&bytes);
+    rig_close(&r);
+}
+
+/* A crash before the first checkpoint leaves what a new log of Apache Kafka's would look like. */
+static void a_log_without_gaps_is_known_by_its_batches(void **state)
+{
+    (void)state;
+    for (int count = 0; count < 10; count += 3) {
+        struct rig r;
+
+        rig_open(&r);
+        r.options.segment_bytes = 1000;
+        log_set_options(r.log, &r.options);
+        rig_fill(&r, count, 200);
+        rig_crash(&r);
+        assert_int_equal(os_dir_open_in(log_root_dir(r.root), "t-0", false, &r.dir), E_OK);
+        assert_int_equal(os_dir_remove_file(r.dir, "dlog.checkpoint"), E_OK);
+        assert_int_equal(rig_open_log(&r), E_OK);
+        assert_true(checkpoint_has(&r, "gaps 0"));
+        assert_int_equal(rig_check_all(&r), count);
+        rig_close(&r);
+    }
+}
+
+/* The file that the recovery point is in is gone or too short; what follows it is kept. */
+static void a_lost_recovery_point_is_damage(void **state)
+{
+    (void)state;
+    for (int64_t size = -1; size < 400; size += 200) {
+        int64_t lost = size < 300 ? 3 : 4; /* a batch has 270 bytes */
+        struct buf bytes;
+        struct rig r;
+        int64_t base;
+
+        rig_open(&r);
+        buf_init(&bytes, 1 << 20);
+        r.options.segment_bytes = 1000;
+        log_set_options(r.log, &r.options);
+        rig_fill(&r, 5, 200); /* the recovery point: 5, in the segment of 3 */
+        rig_reopen(&r);
+        rig_fill(&r, 6, 200);
+        rig_crash(&r);
+        assert_int_equal(os_dir_open_in(log_root_dir(r.root), "t-0", false, &r.dir), E_OK);
+        if (size < 0)
+            assert_int_equal(os_dir_remove_file(r.dir, "00000000000000000003.log"), E_OK);
+        else
+            cut_file(&r, "00000000000000000003.log", size);
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(rig_open_log(&r), E_OK);
+            assert_int_equal(r.recovery.damaged_ranges > 0, i == 0);
+            assert_int_equal(log_end_offset(r.log), 11);
+            for (int64_t offset = 0; offset < 11; offset++)
+                assert_int_equal(rig_read(&r, offset, 1, &bytes, &base),
+                                 offset < lost || offset > 5 ? E_OK : E_CORRUPT);
+            rig_crash(&r);
+            if (i == 0)
+                assert_int_equal(os_dir_open_in(log_root_dir(r.root), "t-0", false, &r.dir), E_OK);
+        }
+        assert_int_equal(rig_open_log(&r), E_OK);
+        rig_fill(&r, 2, 200);
+        assert_int_equal(rig_read(&r, 11, 1, &bytes, &base), E_OK);
+        assert_int_equal(base, 11);
+        buf_release(&bytes);
+        rig_close(&r);
+    }
+}
+
+static void a_lost_first_segment_moves_the_start(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    r.options.segment_bytes = 1000;
+    log_set_options(r.log, &r.options);
+    rig_fill(&r, 2, 200);
+    rig_reopen(&r);
+    rig_fill(&r, 6, 200);
+    rig_crash(&r);
+    assert_int_equal(os_dir_open_in(log_root_dir(r.root), "t-0", false, &r.dir), E_OK);
+    assert_int_equal(os_dir_remove_file(r.dir, FIRST), E_OK);
+    assert_int_equal(rig_open_log(&r), E_OK);
+    assert_int_equal(r.recovery.damaged_ranges, 1);
+    assert_int_equal(log_start_offset(r.log), 3);
+    assert_int_equal(log_end_offset(r.log), 8);
+    rig_fill(&r, 2, 200);
+    assert_int_equal(rig_check_all(&r), 7);
+    rig_close(&r);
+}
+
 static void other_formats_are_refused(void **state)
 {
     struct rig r;
@@ -370,7 +536,12 @@ static void other_formats_are_refused(void **state)
     rig_close(&r);
 }
 
-TESTS(test_recover, cmocka_unit_test(a_tail_torn_at_any_byte_is_cut),
+TESTS(test_recover, cmocka_unit_test(an_empty_segment_after_a_lost_end_goes),
+      cmocka_unit_test(a_gap_before_an_empty_segment_stays),
+      cmocka_unit_test(a_log_without_gaps_is_known_by_its_batches),
+      cmocka_unit_test(a_lost_recovery_point_is_damage),
+      cmocka_unit_test(a_lost_first_segment_moves_the_start),
+      cmocka_unit_test(a_tail_torn_at_any_byte_is_cut),
       cmocka_unit_test(a_flipped_bit_after_a_clean_stop_costs_its_batch_only),
       cmocka_unit_test(damage_far_from_the_end_is_kept),
       cmocka_unit_test(a_wrong_batch_in_the_unsynced_window_is_a_torn_tail),
