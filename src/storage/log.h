@@ -193,9 +193,9 @@ NODISCARD enum err log_sync(struct log *log);
 /*
  * Find what to send for a fetch at `offset`: a range of one segment's file that
  * begins with the batch that holds `offset` (or the next one there is) and holds
- * only batches below `limit_offset`. It ends at a batch boundary, or after
- * `size_max` bytes in the middle of a batch as in Kafka; the first batch is
- * whole, however large. Its CRCs were checked since this process opened the
+ * only batches below `limit_offset`. It ends at a batch boundary, or in a sealed
+ * segment after `size_max` bytes in the middle of a batch, as in Kafka; the first
+ * batch is whole, however large. Its CRCs were checked since this process opened the
  * segment. Size 0: nothing below the limit.
  *
  *   E_OUT_OF_RANGE  offset < start_offset or > end_offset

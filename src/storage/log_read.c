@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "os/file.h"
+#include "storage/offset_index.h"
 
 /*
  * A read finds two positions, of its offset and of its limit, each by the memo
@@ -171,26 +172,54 @@ static bool is_lost(const struct segment *s, int64_t offset)
     return false;
 }
 
-/* At least the whole first batch, however small `size_max` is. */
-static enum err first_batch_end(struct segment *s, int64_t pos, int64_t *end_out)
+/*
+ * Cut the range to `size_max`, but never the first batch. In the active segment,
+ * whose index is in memory, it ends with a whole batch: a reader throws away a part
+ * of one and asks for it again, at a place that is known then.
+ */
+static enum err cut_range(struct log *log, struct found *f, size_t size_max)
 {
-    uint8_t window[BATCH_HEADER_SIZE];
+    uint8_t window[SEGMENT_SCAN_HOP];
+    struct segment *s = f->segment;
+    int64_t limit = f->pos + (int64_t)size_max;
+    int64_t pos = f->pos;
     struct segment_scan scan;
     struct batch_header h;
     enum err e;
 
-    segment_scan_init(&scan, s->file, s->size, window, sizeof(window));
-    e = segment_scan_peek(&scan, pos, &h);
-    if (e == E_OK)
-        *end_out = pos + (int64_t)batch_total_size(&h);
-    return e == E_OK || e == E_IO ? e : E_CORRUPT;
+    if (s->offsets.is_loaded) {
+        int64_t indexed = offset_index_find_pos(&s->offsets, s->base_offset, limit).pos;
+
+        pos = indexed > pos ? indexed : pos;
+    }
+    segment_scan_init(&scan, s->file, s->size, window,
+                      s->offsets.is_loaded ? sizeof(window) : BATCH_HEADER_SIZE);
+    for (;;) {
+        e = segment_scan_peek(&scan, pos, &h);
+        if (e != E_OK || !s->offsets.is_loaded || pos + (int64_t)batch_total_size(&h) > limit)
+            break;
+        pos += (int64_t)batch_total_size(&h);
+    }
+    if (e == E_IO)
+        return e;
+    if (pos > f->pos) { /* at `pos` begins what does not fit, or what is wrong */
+        f->end = e == E_OK ? pos : limit;
+        if (e == E_OK && segment_verified_end(s, pos) > pos)
+            log_memo_add(log, s, h.base_offset, pos);
+        return E_OK;
+    }
+    if (e != E_OK)
+        return E_CORRUPT;
+    f->end = pos + (int64_t)batch_total_size(&h);
+    if (f->end < limit)
+        f->end = limit;
+    return E_OK;
 }
 
 /* Find the range; segment and base offset of its first batch. No checksum is looked at yet. */
 static enum err find_range(struct log *log, int64_t offset, int64_t limit_offset, size_t size_max,
                            struct found *f)
 {
-    int64_t first_end;
     enum err e = E_NOT_FOUND;
     size_t i;
 
@@ -214,11 +243,7 @@ static enum err find_range(struct log *log, int64_t offset, int64_t limit_offset
     f->is_followed = limit_offset > log_segment_end(log, i);
     if (e != E_OK || f->end - f->pos <= (int64_t)size_max)
         return e;
-    e = first_batch_end(f->segment, f->pos, &first_end);
-    if (e != E_OK)
-        return e;
-    f->end = f->pos + (int64_t)size_max > first_end ? f->pos + (int64_t)size_max : first_end;
-    return E_OK;
+    return cut_range(log, f, size_max);
 }
 
 /*

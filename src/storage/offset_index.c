@@ -55,6 +55,28 @@ enum err offset_index_find(const struct segment_index *ix, int64_t base_offset, 
     return E_OK;
 }
 
+struct offset_index_entry offset_index_find_pos(const struct segment_index *ix, int64_t base_offset,
+                                                int64_t pos)
+{
+    int64_t low = 0;
+    int64_t high = ix->count;
+    struct offset_index_entry entry = {.last_offset = -1, .pos = 0};
+
+    assert(ix->is_loaded || ix->count == 0);
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+
+        if (loaded_at(ix, middle).pos <= pos)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low > 0)
+        entry = loaded_at(ix, low - 1);
+    entry.last_offset += base_offset;
+    return entry;
+}
+
 void offset_index_truncate(struct segment_index *ix, int64_t pos)
 {
     int64_t count = ix->count;

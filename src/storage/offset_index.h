@@ -27,5 +27,9 @@ NODISCARD enum err offset_index_add(struct segment_index *ix, int64_t base_offse
 NODISCARD enum err offset_index_find(const struct segment_index *ix, int64_t base_offset,
                                      int64_t offset, struct offset_index_entry *entry_out);
 
+/* The last entry of a batch that begins at or below `pos`, of an index in memory; as above. */
+struct offset_index_entry offset_index_find_pos(const struct segment_index *ix, int64_t base_offset,
+                                                int64_t pos);
+
 /* Drop the entries of batches that begin at or after `pos`; the index is in memory. */
 void offset_index_truncate(struct segment_index *ix, int64_t pos);
