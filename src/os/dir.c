@@ -342,7 +342,7 @@ enum err os_dir_read_file(struct os_dir *dir, const char *name, struct buf *byte
     struct os_file *file;
     int64_t pos = 0;
     size_t old_size = bytes_out->size;
-    size_t got;
+    size_t want, got;
     uint8_t piece[1];
     enum err e = os_file_open(dir, name, OS_FILE_READ, &file);
 
@@ -350,8 +350,8 @@ enum err os_dir_read_file(struct os_dir *dir, const char *name, struct buf *byte
         return e;
     do { /* until the end, not until its size: it may be growing */
         size_t room = bytes_out->max - bytes_out->size;
-        size_t want = room < PIECE_SIZE ? room : PIECE_SIZE;
 
+        want = room < PIECE_SIZE ? room : PIECE_SIZE;
         got = 0;
         if (want == 0) {
             e = os_file_read(file, pos, piece, 1, &got);
@@ -364,7 +364,7 @@ enum err os_dir_read_file(struct os_dir *dir, const char *name, struct buf *byte
             e = os_file_read(file, pos, bytes_out->at + bytes_out->size, want, &got);
         bytes_out->size += got;
         pos += (int64_t)got;
-    } while (e == E_OK && got > 0);
+    } while (e == E_OK && got == want);
     if (e != E_OK)
         bytes_out->size = old_size;
     os_file_unref(file);
