@@ -13,7 +13,6 @@ struct request;
  * clients that send some.
  */
 struct handler {
-    int16_t api_key;
     bool borrows_body; /* finished with the body before it returns (the hot path) */
     void (*handle)(struct request *req);
 };
