@@ -228,13 +228,14 @@ static bool missing_collect(struct metadata *m)
 {
     bool is_allowed =
         request_version(m->req) < AUTO_CREATE_FLAG_SINCE || m->in.allow_auto_topic_creation;
+    int32_t count;
 
     wire_create_topics_request_init(&m->create);
     if (!is_allowed || asks_for_all(m) ||
         !config_bool(m->req->shard->broker->config, CONFIG_AUTO_CREATE_TOPICS))
         return true;
-    m->create.topics =
-        arena_alloc_array(&m->req->arena, AUTO_CREATE_MAX, sizeof(*m->create.topics));
+    count = m->in.topics_count < AUTO_CREATE_MAX ? m->in.topics_count : AUTO_CREATE_MAX;
+    m->create.topics = arena_alloc_array(&m->req->arena, (size_t)count, sizeof(*m->create.topics));
     if (m->create.topics == NULL)
         return false;
     for (int32_t i = 0; i < m->in.topics_count && m->create.topics_count < AUTO_CREATE_MAX; i++) {
