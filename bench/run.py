@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measurements of dlogd, each as a ratio to what this machine can do.
 
-    bench/run.py [--build build] [--pairs 5] [--mb 200] [--only NAME,...] [--json FILE]
+    bench/run.py [--build build] [--pairs 5] [--mb 100] [--only NAME,...] [--json FILE]
 
 Every throughput row runs dlogd (A) and the least that can do the same (B) on the same bytes,
 alternating A B B A, and prints the median of the ratios A/B: absolute figures drift with the
@@ -12,6 +12,8 @@ import subprocess, sys, tempfile, time
 
 START_SECONDS_MAX = 20
 RUN_SECONDS_MAX = 60
+ROW_SECONDS = 20            # a row that takes longer makes do with fewer pairs
+PAIRS_MIN = 3
 IN_FLIGHT = 5               # of librdkafka: requests of a connection
 CORES = sorted(os.sched_getaffinity(0))
 
@@ -181,7 +183,7 @@ class Bench:
     def size(self, row):
         _, connections, depth, batch, _, _, durability = row
         if connections * depth == 1 and durability == "always":
-            return dict(requests=2000)
+            return dict(requests=500)
         size = self.args.mb * 1_000_000
         return dict(requests=max(size // batch, 50))
 
@@ -189,6 +191,13 @@ class Bench:
         _, connections, depth, batch, record, partitions, _ = row
         return dict(connections=connections, depth=depth, batch=batch, record=record,
                     partitions=partitions)
+
+    def rounds(self):
+        """0, 1, ...: the first to warm up, then as many as asked or as time allows."""
+        until = time.monotonic() + ROW_SECONDS
+        for i in range(self.args.pairs + 1):
+            if i <= PAIRS_MIN or time.monotonic() < until:
+                yield i
 
     def cores(self, pair):
         """(server, client): each on its own, changing places; with one core anywhere."""
@@ -240,7 +249,7 @@ class Bench:
     def pairs(self, name, one):
         """A B B A ...: at least `pairs` of each; the first pair only warms up."""
         ratios, ours, lights = [], [], []
-        for i in range(self.args.pairs + 1):
+        for i in self.rounds():
             order = (True, False) if i % 2 == 0 else (False, True)
             got = {is_dlogd: one(is_dlogd, i // 2) for is_dlogd in order}
             if i == 0:
@@ -304,7 +313,7 @@ class Bench:
 
     def client(self, name):
         runs = [self.client_once(*CLIENT_ROWS[name], i % 2 == 0)
-                for i in range(self.args.pairs + 1)][1:]
+                for i in self.rounds()][1:]
         row = {key: statistics.median(r[key] for r in runs) for key in runs[0]}
 
         def spread(key):
@@ -444,7 +453,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--build", default="build")
     p.add_argument("--pairs", type=int, default=5)
-    p.add_argument("--mb", type=int, default=200, help="megabytes per throughput run")
+    p.add_argument("--mb", type=int, default=100, help="megabytes per throughput run")
     p.add_argument("--only", help="rows, separated by commas")
     p.add_argument("--dir", help="where the logs go (default: the system's temporary folder)")
     p.add_argument("--json", help="also write the results to this file")
