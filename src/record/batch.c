@@ -2,10 +2,10 @@
 
 #include <assert.h>
 
+#include "base/bytes.h"
 #include "base/crc32c.h"
-#include "record/bytes_priv.h"
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "bytes_priv.h swaps always");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "base/bytes.h swaps always");
 
 /* The smallest message of magic 0: CRC, magic, attributes, two null lengths. */
 enum { LEGACY_LENGTH_MIN = 14, BATCH_MAGIC_END = BATCH_POS_MAGIC + 1 };

@@ -1,7 +1,7 @@
 #include "record/control.h"
 
+#include "base/bytes.h"
 #include "record/builder.h"
-#include "record/bytes_priv.h"
 
 void record_control_encode_key(enum record_control_type type,
                                uint8_t key_out[RECORD_CONTROL_KEY_SIZE])

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/reader.h"
-#include "record/bytes_priv.h"
 
 enum { LENGTH_SIZE = 4 };
 

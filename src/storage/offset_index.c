@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "storage/bytes_priv.h"
+#include "base/bytes.h"
 
 void offset_index_init(struct segment_index *ix)
 {

@@ -3,9 +3,9 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "os/dir.h"
 #include "os/file.h"
-#include "storage/bytes_priv.h"
 
 /* Below so many entries one read of all of them beats more halving. */
 enum { BLOCK_ENTRIES = 340 };
