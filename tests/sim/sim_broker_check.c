@@ -99,7 +99,8 @@ void check_power_lost(struct check *c)
     c->view++;
     for (int p = 0; p < CHECK_PARTITIONS; p++) {
         c->cells[p].floor = 0;
-        memset(c->cells[p].at, 0, (size_t)c->cells[p].size * sizeof(uint64_t));
+        if (c->cells[p].size > 0)
+            memset(c->cells[p].at, 0, (size_t)c->cells[p].size * sizeof(uint64_t));
         for (int i = 0; i < c->lane_count; i++) {
             struct track *t = &c->lanes[i].tracks[p];
 

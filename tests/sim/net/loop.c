@@ -31,8 +31,11 @@ enum err loop_open(struct os *os, struct loop **loop_out)
 static void each_conn(struct loop *loop, void (*step)(struct conn *conn))
 {
     size_t count = 0;
-    struct conn **conns = sim_alloc(list_count(&loop->conns) * sizeof(struct conn *));
+    /* The node's memory: a crash in the middle of a step takes it with the rest. */
+    struct conn **conns = mem_alloc(list_count(&loop->conns) * sizeof(struct conn *));
 
+    if (conns == NULL)
+        return; /* the next turn tries again */
     for (struct list_node *n = loop->conns.next; n != &loop->conns; n = n->next) {
         struct conn *conn = LIST_ENTRY(n, struct conn, entry);
 
@@ -46,7 +49,7 @@ static void each_conn(struct loop *loop, void (*step)(struct conn *conn))
         conns[other] = conns[i];
         step(conn); /* frees at most this one */
     }
-    sim_free(conns);
+    mem_free(conns);
 }
 
 static bool is_closing(const struct loop *loop)
