@@ -48,7 +48,7 @@ build-tsan/build.ninja: $(MESON_FILES)
 build-fuzz/build.ninja: $(MESON_FILES)
 	$(call setup,clang,-Db_sanitize=address$(comma)undefined -Db_lundef=false -Dc_args=-fsanitize=fuzzer-no-link)
 build-cover/build.ninja: $(MESON_FILES)
-	$(call setup,gcc,-Db_coverage=true --buildtype=debug)
+	$(call setup,gcc,-Db_coverage=true --buildtype=debug -Dc_args=-fprofile-update=atomic)
 build-lint/build.ninja: $(MESON_FILES)
 	$(call setup,gcc,-Dc_args=-fanalyzer -Dwerror=false)
 comma := ,
@@ -116,10 +116,11 @@ fuzz: build-fuzz/build.ninja ## T=name: fuzz one decoder for FUZZ_SECONDS (60); 
 	$(Q)build-fuzz/tests/fuzz/fuzz_$(T) -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=10 \
 	-print_final_stats=1 -artifact_prefix=build-fuzz/$(T)- build-fuzz/corpus/$(T) $(wildcard tests/fuzz/corpus/$(T)) $(ARGS)
 
+# gcov itself opens files, which the seam test would take for a hole; counters of threads need atomics.
 cover: build-cover/build.ninja ## line coverage; fails below tools/cover.min
 	$(Q)$(NINJA) -C build-cover --quiet
 	$(Q)find build-cover -name '*.gcda' -delete
-	$(Q)$(MESON_TEST) -C build-cover $(SUITES) --timeout-multiplier 3
+	$(Q)$(MESON_TEST) -C build-cover $(SUITES) --no-suite seam --timeout-multiplier 3
 	$(Q)$(PYTHON) tools/cover.py build-cover
 
 ##@ Keep tidy
