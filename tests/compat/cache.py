@@ -7,7 +7,7 @@ import hashlib, os, shutil, subprocess, sys, time
 
 FOLDER = os.environ.get("DLOG_TEST_CACHE") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "cache")
 TRIES = 3
-FETCH_TIMEOUT_S = 240
+FETCH_TIMEOUT_S = 150     # for all tries together
 
 class Unavailable(Exception):
     """What a test needs cannot be had here; the text says why."""
@@ -20,22 +20,28 @@ def need(program, package=None):
 
 def fetch(command, folder, env=None):
     """Runs a registry client, again if it fails: registries have bad moments."""
+    end = time.monotonic() + FETCH_TIMEOUT_S
+    name = os.path.basename(command[0])
     for attempt in range(1, TRIES + 1):
         try:
             done = subprocess.run(command, cwd=folder, env={**os.environ, **(env or {})}, text=True,
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, timeout=FETCH_TIMEOUT_S)
+                                  stderr=subprocess.STDOUT, timeout=end - time.monotonic())
             if done.returncode == 0:
                 return done.stdout
             why = done.stdout[-1500:]
         except subprocess.TimeoutExpired:
             why = f"no result within {FETCH_TIMEOUT_S} s"
-        print(f"# try {attempt} of {TRIES}: {os.path.basename(command[0])} failed\n# "
-              + why.strip().replace("\n", "\n# "), file=sys.stderr, flush=True)
+        print(f"# try {attempt} of {TRIES}: {name} failed\n# " + why.strip().replace("\n", "\n# "),
+              file=sys.stderr, flush=True)
+        if end - time.monotonic() < 10 * attempt:
+            break
         if attempt < TRIES:
             time.sleep(5 * attempt)
-    last = [line for line in why.splitlines() if line.strip()] or ["no output"]
-    raise Unavailable(f"{os.path.basename(command[0])} cannot fetch: {last[-1][:200]}")
+    lines = [line for line in why.splitlines() if line.strip()] or ["no output"]
+    # The first line that speaks of an error says most; the last names a log file or a help page.
+    line = next((line for line in lines if "error" in line.lower() or "fail" in line.lower()), lines[-1])
+    raise Unavailable(f"{name} cannot fetch: {line.strip()[:200]}")
 
 def make(name, source, build):
     """The folder NAME, made by build(folder) unless it was made from the same SOURCE text before."""
@@ -84,7 +90,8 @@ def npm(name, source):
     package = os.path.join(source, "package.json")
     def build(folder):
         shutil.copy(package, folder)
-        fetch([need("npm", "npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"],
+        fetch([need("npm", "npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error",
+               "--fetch-retries=1", "--fetch-retry-maxtimeout=10000"],
               folder)
     folder = make(name, read(package), build)
     for file in os.listdir(source):

@@ -111,10 +111,10 @@ def command_run(command, name, *args, env=None):
 
 class Run:
     """One client against one broker."""
-    def __init__(self, client, command, broker, options, points, readers):
+    def __init__(self, client, command, broker, options, points, readers, folder):
         self.client, self.command, self.broker = client, command, broker
         self.options, self.points, self.readers = options, points, readers
-        self.folder = tempfile.mkdtemp(prefix="compat-")
+        self.folder = folder
         self.topics = {}        # topic: what was written to it
 
     def produce(self, codec, mode=""):
@@ -203,8 +203,8 @@ def client_run(client, options, broker, readers, points):
         points.point(False, f"{client.name}: set-up", str(error))
     if command:
         try:
-            with broker or broker_of(options) as target:
-                Run(client, command, target, options, points, readers).all()
+            with broker or broker_of(options) as target, tempfile.TemporaryDirectory(prefix="compat-") as folder:
+                Run(client, command, target, options, points, readers, folder).all()
                 if isinstance(target, node.Node):
                     points.run(f"{client.name}: the node stops cleanly", target.stop)
         except Exception as error:
