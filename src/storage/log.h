@@ -23,7 +23,7 @@ struct os_file;
  *           that was begun may run on another thread.
  * Lifetime: log_open() .. log_close(); ranges that were handed out keep their
  *           file open by themselves.
- * Format:   docs/storage.md: Kafka's files byte for byte.
+ * Format:   docs/storage.md: Kafka's files; docs/format/segment.md says where ours hold more.
  *
  * Invariants
  *   (1) start_offset <= synced_offset <= end_offset
