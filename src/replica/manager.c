@@ -188,8 +188,11 @@ static void delete_directory(struct replica_manager *m, size_t root, const char 
     struct report report = {{0}};
     struct log_recovery recovery;
     struct log *log;
-    enum err e = log_open(replica_roots_at(m->options.roots, root), name, &options,
-                          os_wall_ms(loop_os(m->loop)), &log, &recovery, &report);
+    enum err e = log_open(&(struct log_open){.root = replica_roots_at(m->options.roots, root),
+                                             .name = name,
+                                             .options = &options,
+                                             .wall_ms = os_wall_ms(loop_os(m->loop))},
+                          &log, &recovery, &report);
 
     if (e == E_OK)
         e = log_delete(log);

@@ -192,8 +192,11 @@ static enum err open_log(struct partition *p, const struct partition_open *open,
     enum err e;
 
     snprintf(name, sizeof(name), "%s-%d", p->topic, (int)open->id.index);
-    e = log_open(open->root, name, &open->log, os_wall_ms(loop_os(shard->options.loop)), &p->log,
-                 &recovery, report);
+    e = log_open(&(struct log_open){.root = open->root,
+                                    .name = name,
+                                    .options = &open->log,
+                                    .wall_ms = os_wall_ms(loop_os(shard->options.loop))},
+                 &p->log, &recovery, report);
     if (e != E_OK)
         return e;
     trace_recovery(p, &recovery);

@@ -161,10 +161,9 @@ static void log_free(struct log *log)
     mem_free(log);
 }
 
-static struct log *log_new(struct log_root *root, const char *name,
-                           const struct log_options *options, int64_t wall_ms)
+static struct log *log_new(const struct log_open *open)
 {
-    size_t name_size = strlen(name) + 1;
+    size_t name_size = strlen(open->name) + 1;
     struct log *log = mem_alloc_zero(sizeof(*log));
 
     if (log == NULL)
@@ -176,45 +175,44 @@ static struct log *log_new(struct log_root *root, const char *name,
     epoch_init(&log->epochs);
     producer_init(&log->producers);
     log_memo_clear(log);
-    log->root = root;
-    log->options = *options;
-    log->wall_ms = wall_ms;
+    log->root = open->root;
+    log->options = *open->options;
+    log->wall_ms = open->wall_ms;
     log->begun.offset = -1;
     log->max_timestamp = -1;
     log->max_timestamp_offset = -1;
-    log->has_gaps = options->is_compacted;
+    log->has_gaps = open->options->is_compacted;
     log->name = mem_alloc(name_size);
     if (log->name == NULL) {
         log_free(log);
         return NULL;
     }
-    memcpy(log->name, name, name_size);
+    memcpy(log->name, open->name, name_size);
     return log;
 }
 
-enum err log_open(struct log_root *root, const char *name, const struct log_options *options,
-                  int64_t wall_ms, struct log **log_out, struct log_recovery *recovery_out,
-                  struct report *report)
+enum err log_open(const struct log_open *open, struct log **log_out,
+                  struct log_recovery *recovery_out, struct report *report)
 {
     struct log_recovery recovery = {.was_clean = true};
     struct os_dir *dir = NULL;
-    struct log *log = log_new(root, name, options, wall_ms);
-    enum err e = log == NULL ? E_NOMEM : os_dir_open_in(root->dir, name, false, &dir);
+    struct log *log = log_new(open);
+    enum err e = log == NULL ? E_NOMEM : os_dir_open_in(open->root->dir, open->name, false, &dir);
 
     if (e == E_NOT_FOUND)
-        e = os_dir_open_in(root->dir, name, true, &dir);
+        e = os_dir_open_in(open->root->dir, open->name, true, &dir);
     if (e == E_OK)
         e = recover_log(log, dir, &recovery, report);
     else
         report_set(report, "%s", err_text(e));
     os_dir_close(dir);
     if (e != E_OK) {
-        report_prefix(report, "log %s/%s", root->path, name);
+        report_prefix(report, "log %s/%s", open->root->path, open->name);
         if (log != NULL)
             log_free(log);
         return e;
     }
-    producer_expire(&log->producers, wall_ms, options->producer_id_expiration_ms);
+    producer_expire(&log->producers, open->wall_ms, open->options->producer_id_expiration_ms);
     for (size_t i = 0; i < log_segment_count(log); i++)
         log->size_bytes += log_segment_at(log, i)->size;
     log_refresh_max_timestamp(log);

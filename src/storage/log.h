@@ -96,18 +96,24 @@ struct log_recovery {
     int32_t indexes_rebuilt;
 };
 
+/* Which log to open; all borrowed for the call. */
+struct log_open {
+    struct log_root *root; /* outlives the log */
+    const char *name;      /* of the log's directory in it */
+    const struct log_options *options;
+    int64_t wall_ms;
+};
+
 /*
- * Open or create the log in directory `name` of `root`. Recovery needs no
+ * Open or create a log. Recovery needs no
  * operator: a torn tail is cut, damage in the middle is kept and marked.
  * A directory written by Apache Kafka (magic 2) opens too.
  *
  *   E_UNSUPPORTED  magic 0 or 1 batches of old Kafkas, or another log format
  *   E_CORRUPT      not a log; the report says which file and where
  */
-NODISCARD enum err log_open(struct log_root *root, const char *name,
-                            const struct log_options *options, int64_t wall_ms,
-                            struct log **log_out, struct log_recovery *recovery_out,
-                            struct report *report);
+NODISCARD enum err log_open(const struct log_open *open, struct log **log_out,
+                            struct log_recovery *recovery_out, struct report *report);
 
 /* Sync, write checkpoints and the clean-shutdown mark, free. NULL is fine. */
 void log_close(struct log *log);

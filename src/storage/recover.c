@@ -13,8 +13,12 @@
  * last segment. If that is what the checkpoint says nothing is scanned;
  * otherwise recover_scan() goes on from the recovery point.
  */
-struct listing {
+struct opening {
     struct log *log;
+    struct os_dir *dir;
+    struct log_recovery *recovery;
+    struct report *report;
+    struct log_checkpoint checkpoint;
     struct vec bases;     /* of int64_t, rising as the names are sorted */
     struct vec leftovers; /* of struct leftover */
     bool has_checkpoint;
@@ -53,26 +57,26 @@ static bool is_leftover(const char *name)
 
 static bool see(void *ctx, const char *name, bool is_dir)
 {
-    struct listing *l = ctx;
+    struct opening *o = ctx;
     struct leftover leftover;
     int64_t offset;
 
     if (is_dir)
         return true;
     if (parse_name(name, ".log", &offset)) {
-        l->err = vec_push(&l->bases, &offset);
+        o->err = vec_push(&o->bases, &offset);
     } else if (parse_name(name, ".snapshot", &offset)) {
-        l->err = vec_push(&l->log->snapshots, &offset);
+        o->err = vec_push(&o->log->snapshots, &offset);
     } else if (is_leftover(name)) {
         snprintf(leftover.name, sizeof(leftover.name), "%s", name);
-        l->err = vec_push(&l->leftovers, &leftover);
+        o->err = vec_push(&o->leftovers, &leftover);
     } else {
-        l->has_checkpoint |= strcmp(name, LOG_CHECKPOINT_NAME) == 0;
-        l->has_epochs |= strcmp(name, LOG_EPOCHS_NAME) == 0;
-        l->has_metadata |= strcmp(name, LOG_METADATA_NAME) == 0;
-        l->has_format |= strcmp(name, LOG_FORMAT_NAME) == 0;
+        o->has_checkpoint |= strcmp(name, LOG_CHECKPOINT_NAME) == 0;
+        o->has_epochs |= strcmp(name, LOG_EPOCHS_NAME) == 0;
+        o->has_metadata |= strcmp(name, LOG_METADATA_NAME) == 0;
+        o->has_format |= strcmp(name, LOG_FORMAT_NAME) == 0;
     }
-    return l->err == E_OK;
+    return o->err == E_OK;
 }
 
 static enum err read_small(struct os_dir *dir, const char *name, struct buf *bytes,
@@ -129,20 +133,20 @@ static enum err read_metadata(struct log *log, struct os_dir *dir, struct report
 }
 
 /* A checkpoint that cannot be read is as good as none: everything is scanned then. */
-static enum err read_checkpoint(struct os_dir *dir, struct log_checkpoint *c, bool *is_there,
-                                struct report *report)
+static enum err read_checkpoint(struct opening *o)
 {
+    struct log_checkpoint *c = &o->checkpoint;
     struct buf text;
     enum err e;
 
     buf_init(&text, LOG_SMALL_FILE_MAX);
-    e = read_small(dir, LOG_CHECKPOINT_NAME, &text, report);
+    e = read_small(o->dir, LOG_CHECKPOINT_NAME, &text, o->report);
     if (e == E_OK)
         e = log_checkpoint_decode(c, buf_slice(&text));
     buf_release(&text);
     if (e == E_UNSUPPORTED)
-        report_set(report, "%s was written by a later version", LOG_CHECKPOINT_NAME);
-    *is_there = e == E_OK;
+        report_set(o->report, "%s was written by a later version", LOG_CHECKPOINT_NAME);
+    o->has_checkpoint = e == E_OK;
     if (e == E_CORRUPT) {
         log_checkpoint_release(c);
         log_checkpoint_init(c);
@@ -266,18 +270,19 @@ static enum err remove_segment_files(struct os_dir *dir, int64_t base_offset)
 }
 
 /* Deletions that a crash interrupted. */
-static enum err finish_deletions(struct log *log, struct os_dir *dir, const struct listing *l)
+static enum err finish_deletions(struct opening *o)
 {
+    struct log *log = o->log;
     enum err e = E_OK;
 
-    for (size_t i = 0; i < l->leftovers.count && e == E_OK; i++)
-        e = os_dir_remove_file(dir, ((struct leftover *)vec_at(&l->leftovers, i))->name);
+    for (size_t i = 0; i < o->leftovers.count && e == E_OK; i++)
+        e = os_dir_remove_file(o->dir, ((struct leftover *)vec_at(&o->leftovers, i))->name);
     while (e == E_OK && log_segment_count(log) > 1 &&
            log_segment_at(log, 1)->base_offset <= log->start_offset &&
            log_segment_at(log, 1)->base_offset <= log->recovery.segment) {
         struct segment *s = log_segment_at(log, 0);
 
-        e = remove_segment_files(dir, s->base_offset);
+        e = remove_segment_files(o->dir, s->base_offset);
         segment_free(s);
         vec_remove(&log->segments, 0);
     }
@@ -324,9 +329,10 @@ static enum err load_producers(struct log *log, struct os_dir *dir)
 }
 
 /* Segments before the recovery point that the checkpoint does not know: take them as they are. */
-static enum err look_at_unknown(struct log *log, struct os_dir *dir, const struct log_checkpoint *c,
-                                struct report *report)
+static enum err look_at_unknown(struct opening *o)
 {
+    const struct log_checkpoint *c = &o->checkpoint;
+    struct log *log = o->log;
     enum err e = E_OK;
 
     for (size_t i = 0; i < log_segment_count(log) && e == E_OK; i++) {
@@ -340,12 +346,12 @@ static enum err look_at_unknown(struct log *log, struct os_dir *dir, const struc
                        s->base_offset;
         if (is_known && s->base_offset < log->recovery.segment)
             continue;
-        e = look_at(s, dir, report);
+        e = look_at(s, o->dir, o->report);
         if (e == E_OK && s->base_offset < log->recovery.segment) {
             s->size = s->allocated;
             e = segment_survey(s, log->options.index_interval_bytes);
             if (e == E_OK)
-                e = segment_write_indexes(s, dir);
+                e = segment_write_indexes(s, o->dir);
         }
         if (i + 1 < log_segment_count(log))
             segment_close_files(s);
@@ -353,35 +359,33 @@ static enum err look_at_unknown(struct log *log, struct os_dir *dir, const struc
     return e;
 }
 
-static enum err open_segments(struct log *log, struct os_dir *dir, const struct listing *l,
-                              const struct log_checkpoint *c, struct log_recovery *recovery,
-                              struct report *report)
+static enum err open_segments(struct opening *o)
 {
-    enum err e;
+    struct log *log = o->log;
+    enum err e = finish_deletions(o);
 
-    e = finish_deletions(log, dir, l);
-    if (e == E_OK && !l->has_checkpoint)
+    if (e == E_OK && !o->has_checkpoint)
         e = os_dir_sync(log->root->dir); /* its creation may have been cut off before this */
     if (e == E_OK && log_segment_count(log) == 0)
-        return create(log, dir);
-    if (e == E_OK && !l->has_checkpoint)
+        return create(log, o->dir);
+    if (e == E_OK && !o->has_checkpoint)
         log->recovery = (struct log_point){.offset = log_segment_at(log, 0)->base_offset,
                                            .segment = log_segment_at(log, 0)->base_offset,
                                            .max_timestamp = -1,
                                            .max_timestamp_offset = -1};
     if (e == E_OK)
-        e = look_at_unknown(log, dir, c, report);
+        e = look_at_unknown(o);
     if (e != E_OK)
         return e;
     if (log->start_offset < log_segment_at(log, 0)->base_offset)
         log->start_offset = log_segment_at(log, 0)->base_offset;
     log->end_offset = log->recovery.offset;
-    e = load_producers(log, dir);
+    e = load_producers(log, o->dir);
     if (e != E_OK)
         return e;
     if (!is_clean(log)) {
-        recovery->was_clean = false;
-        e = recover_scan(log, dir, c->window_bytes, recovery, report);
+        o->recovery->was_clean = false;
+        e = recover_scan(log, o->dir, o->checkpoint.window_bytes, o->recovery, o->report);
     }
     /* A truncate that a crash cut short may have left epochs that begin past the end. */
     epoch_truncate(&log->epochs, log->end_offset + 1);
@@ -392,60 +396,59 @@ static enum err open_segments(struct log *log, struct os_dir *dir, const struct 
     return e;
 }
 
-static enum err read_files(struct log *log, struct os_dir *dir, struct listing *l,
-                           struct log_checkpoint *c, struct log_recovery *recovery,
-                           struct report *report)
+static enum err read_files(struct opening *o)
 {
+    struct log_checkpoint *c = &o->checkpoint;
+    struct log *log = o->log;
     enum err e = E_OK;
 
-    if (l->has_format)
-        e = check_format(dir, report);
-    if (e == E_OK && l->has_checkpoint)
-        e = read_checkpoint(dir, c, &l->has_checkpoint, report);
-    if (e == E_OK && !l->has_checkpoint) {
+    if (o->has_format)
+        e = check_format(o->dir, o->report);
+    if (e == E_OK && o->has_checkpoint)
+        e = read_checkpoint(o);
+    if (e == E_OK && !o->has_checkpoint) {
         c->window_bytes = LOG_UNSYNCED_BYTES_MAX;
         log->has_gaps = true; /* perhaps an Apache Kafka compacted it: the scan will tell */
         log->is_foreign = true;
     }
     log->has_gaps |= c->has_gaps;
-    for (size_t i = 0; i < l->bases.count && e == E_OK; i++)
-        e = add_segment(log, *(int64_t *)vec_at(&l->bases, i));
-    if (e == E_OK && l->has_checkpoint)
-        e = apply_checkpoint(log, c, recovery);
-    if (e == E_OK && l->has_epochs)
-        e = read_epochs(log, dir, report);
-    if (e == E_OK && l->has_metadata && uuid_is_zero(log->topic_id))
-        e = read_metadata(log, dir, report);
+    for (size_t i = 0; i < o->bases.count && e == E_OK; i++)
+        e = add_segment(log, *(int64_t *)vec_at(&o->bases, i));
+    if (e == E_OK && o->has_checkpoint)
+        e = apply_checkpoint(log, c, o->recovery);
+    if (e == E_OK && o->has_epochs)
+        e = read_epochs(log, o->dir, o->report);
+    if (e == E_OK && o->has_metadata && uuid_is_zero(log->topic_id))
+        e = read_metadata(log, o->dir, o->report);
     return e;
 }
 
 enum err recover_log(struct log *log, struct os_dir *dir, struct log_recovery *recovery,
                      struct report *report)
 {
-    struct listing l = {.log = log};
-    struct log_checkpoint c;
+    struct opening o = {.log = log, .dir = dir, .recovery = recovery, .report = report};
     enum err e;
 
-    vec_init(&l.bases, sizeof(int64_t), LOG_SEGMENTS_MAX);
-    vec_init(&l.leftovers, sizeof(struct leftover), LOG_SEGMENTS_MAX);
-    log_checkpoint_init(&c);
-    e = os_dir_list(dir, see, &l);
+    vec_init(&o.bases, sizeof(int64_t), LOG_SEGMENTS_MAX);
+    vec_init(&o.leftovers, sizeof(struct leftover), LOG_SEGMENTS_MAX);
+    log_checkpoint_init(&o.checkpoint);
+    e = os_dir_list(dir, see, &o);
     if (e == E_OK)
-        e = l.err;
+        e = o.err;
     if (e != E_OK)
         report_set(report, "list: %s", err_text(e));
-    if (e == E_OK && l.bases.count == 0 && !l.has_checkpoint)
-        c.window_bytes = LOG_UNSYNCED_BYTES_MAX; /* new */
+    if (e == E_OK && o.bases.count == 0 && !o.has_checkpoint)
+        o.checkpoint.window_bytes = LOG_UNSYNCED_BYTES_MAX; /* new */
     else if (e == E_OK)
-        e = read_files(log, dir, &l, &c, recovery, report);
+        e = read_files(&o);
     if (e == E_OK)
-        e = open_segments(log, dir, &l, &c, recovery, report);
+        e = open_segments(&o);
     if (e == E_OK) { /* an idle log holds no descriptor */
         os_file_unref(log_active(log)->file);
         log_active(log)->file = NULL;
     }
-    vec_release(&l.bases);
-    vec_release(&l.leftovers);
-    log_checkpoint_release(&c);
+    vec_release(&o.bases);
+    vec_release(&o.leftovers);
+    log_checkpoint_release(&o.checkpoint);
     return e;
 }

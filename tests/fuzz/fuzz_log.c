@@ -66,7 +66,8 @@ static enum err log_open_here(const char *name, struct log **log_out)
     struct log_recovery recovery;
     struct report report = {0};
 
-    return log_open(lab.root, name, &lab.options, WALL_MS, log_out, &recovery, &report);
+    return log_open(&(struct log_open){lab.root, name, &lab.options, WALL_MS}, log_out, &recovery,
+                    &report);
 }
 
 static bool sample_add(void *ctx, const char *name, bool is_dir)

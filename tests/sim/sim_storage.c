@@ -485,7 +485,8 @@ static void life(void *ctx, struct os *os)
     e = log_root_open(os, "data", &root, &report);
     if (e != E_OK)
         fail(m, "open root: %s: %s", err_name(e), report.text);
-    e = log_open(root, "topic-0", &m->options, os_wall_ms(os), &log, &found, &report);
+    e = log_open(&(struct log_open){root, "topic-0", &m->options, os_wall_ms(os)}, &log, &found,
+                 &report);
     if (e != E_OK)
         fail(m, "open: %s: %s", err_name(e), report.text);
     check_recovered(m, log, &found);

@@ -26,8 +26,8 @@ void rig_open(struct rig *r)
 
 enum err rig_open_log(struct rig *r)
 {
-    enum err e =
-        log_open(r->root, "t-0", &r->options, r->wall_ms, &r->log, &r->recovery, &r->report);
+    enum err e = log_open(&(struct log_open){r->root, "t-0", &r->options, r->wall_ms}, &r->log,
+                          &r->recovery, &r->report);
 
     if (e != E_OK)
         r->log = NULL;

@@ -96,11 +96,8 @@ static void scenario(struct rig *r, struct told *told)
     struct log_range range;
     int64_t offset, timestamp;
 
-    if (log_open(r->root, "t-0", &r->options, r->wall_ms, &r->log, &r->recovery, &r->report) !=
-        E_OK) {
-        r->log = NULL;
+    if (rig_open_log(r) != E_OK)
         return;
-    }
     fill(r, told, 8);
     (void)!log_begin_epoch(r->log, 3);
     (void)!log_set_topic_id(r->log, (struct uuid){{7}});
@@ -113,11 +110,8 @@ static void scenario(struct rig *r, struct told *told)
     fill(r, told, 3);
     log_close(r->log);
     r->log = NULL;
-    if (log_open(r->root, "t-0", &r->options, r->wall_ms, &r->log, &r->recovery, &r->report) !=
-        E_OK) {
-        r->log = NULL;
+    if (rig_open_log(r) != E_OK)
         return;
-    }
     fill(r, told, 2);
     if (log_end_offset(r->log) > 20) {
         told->synced = told->synced < 17 ? told->synced : 16;

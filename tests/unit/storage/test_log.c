@@ -694,7 +694,8 @@ static void roots_lock_list_and_forget(void **state)
     assert_int_equal(log_root_open(r.os, r.path, &second, &r.report), E_BUSY);
     assert_non_null(strstr(r.report.text, ".lock"));
     assert_string_equal(log_root_path(r.root), r.path);
-    assert_int_equal(log_open(r.root, "b-1", &r.options, 0, &log, NULL, &r.report), E_OK);
+    assert_int_equal(
+        log_open(&(struct log_open){r.root, "b-1", &r.options, 0}, &log, NULL, &r.report), E_OK);
     log_close(log);
     assert_int_equal(os_dir_open_in(log_root_dir(r.root), "x-0.123-delete", true, &dir), E_OK);
     os_dir_close(dir);
