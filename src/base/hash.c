@@ -74,3 +74,64 @@ int32_t hash_murmur2(struct slice key)
     h ^= h >> 15;
     return (int32_t)h;
 }
+
+struct sip {
+    uint64_t v0, v1, v2, v3;
+};
+
+static inline uint64_t rotate(uint64_t x, int bits)
+{
+    return x << bits | x >> (64 - bits);
+}
+
+static inline void sip_round(struct sip *s)
+{
+    s->v0 += s->v1;
+    s->v1 = rotate(s->v1, 13) ^ s->v0;
+    s->v0 = rotate(s->v0, 32);
+    s->v2 += s->v3;
+    s->v3 = rotate(s->v3, 16) ^ s->v2;
+    s->v0 += s->v3;
+    s->v3 = rotate(s->v3, 21) ^ s->v0;
+    s->v2 += s->v1;
+    s->v1 = rotate(s->v1, 17) ^ s->v2;
+    s->v2 = rotate(s->v2, 32);
+}
+
+static inline void sip_take(struct sip *s, uint64_t word)
+{
+    s->v3 ^= word;
+    sip_round(s);
+    sip_round(s);
+    s->v0 ^= word;
+}
+
+static uint64_t sip_end(struct sip *s)
+{
+    for (int i = 0; i < 4; i++)
+        sip_round(s);
+    return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+struct hash_128 hash_sip128(struct slice s, struct hash_key key)
+{
+    /* "somepseudorandomlygeneratedbytes", with the mark of the 128-bit variant */
+    struct sip state = {.v0 = UINT64_C(0x736f6d6570736575) ^ key.words[0],
+                        .v1 = UINT64_C(0x646f72616e646f6d) ^ key.words[1] ^ 0xee,
+                        .v2 = UINT64_C(0x6c7967656e657261) ^ key.words[0],
+                        .v3 = UINT64_C(0x7465646279746573) ^ key.words[1]};
+    uint64_t last = (uint64_t)s.size << 56;
+    struct hash_128 hash;
+    size_t at = 0;
+
+    for (; s.size - at >= 8; at += 8)
+        sip_take(&state, load(s.at + at, 8));
+    for (size_t i = 0; at + i < s.size; i++)
+        last |= (uint64_t)s.at[at + i] << 8 * i;
+    sip_take(&state, last);
+    state.v2 ^= 0xee;
+    hash.words[0] = sip_end(&state);
+    state.v1 ^= 0xdd;
+    hash.words[1] = sip_end(&state);
+    return hash;
+}

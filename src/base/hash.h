@@ -18,3 +18,18 @@ uint64_t hash_u64(uint64_t key, uint64_t seed);
  * key: partition = (hash & 0x7fffffff) % partitions. "foobar" gives -790332482.
  */
 int32_t hash_murmur2(struct slice key);
+
+/*
+ * SipHash-2-4 with 128 bits (Aumasson and Bernstein 2012): a keyed function that
+ * nobody can find collisions of without the key. For who takes equal hashes for
+ * equal bytes.
+ */
+struct hash_key {
+    uint64_t words[2];
+};
+
+struct hash_128 {
+    uint64_t words[2];
+};
+
+struct hash_128 hash_sip128(struct slice s, struct hash_key key);

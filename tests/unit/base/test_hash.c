@@ -57,5 +57,37 @@ static void low_bits_are_even(void **state)
     }
 }
 
-TESTS(test_hash, cmocka_unit_test(murmur2_is_that_of_kafka), cmocka_unit_test(every_bit_counts),
+/* The first vectors of the authors' own: key 00 01 .. 0f, input empty, 00, 00 01, ... */
+static void sip128_gives_the_known_values(void **state)
+{
+    static const uint8_t expected[][16] = {
+        {0xa3, 0x81, 0x7f, 0x04, 0xba, 0x25, 0xa8, 0xe6, 0x6d, 0xf6, 0x72, 0x14, 0xc7, 0x55, 0x02,
+         0x93},
+        {0xda, 0x87, 0xc1, 0xd8, 0x6b, 0x99, 0xaf, 0x44, 0x34, 0x76, 0x59, 0x11, 0x9b, 0x22, 0xfc,
+         0x45},
+    };
+    const struct hash_key key = {{UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)}};
+    uint8_t bytes[40] = {0};
+
+    for (size_t size = 0; size < 2; size++) {
+        struct hash_128 hash = hash_sip128(slice_of(bytes, size), key);
+
+        assert_memory_equal(&hash, expected[size], sizeof(hash));
+    }
+    for (size_t size = 1; size < sizeof(bytes); size++) { /* every bit counts here too */
+        struct hash_128 plain = hash_sip128(slice_of(bytes, size), key);
+
+        for (size_t bit = 0; bit < size * 8; bit++) {
+            struct hash_128 hash;
+
+            bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            hash = hash_sip128(slice_of(bytes, size), key);
+            assert_true(plain.words[0] != hash.words[0] && plain.words[1] != hash.words[1]);
+            bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+    }
+}
+
+TESTS(test_hash, cmocka_unit_test(sip128_gives_the_known_values),
+      cmocka_unit_test(murmur2_is_that_of_kafka), cmocka_unit_test(every_bit_counts),
       cmocka_unit_test(low_bits_are_even));
