@@ -219,6 +219,11 @@ void os_file_will_read(struct os_file *file, int64_t pos, int64_t size)
     (void)posix_fadvise(file->fd, pos, size, POSIX_FADV_WILLNEED);
 }
 
+void os_file_forget(struct os_file *file, int64_t pos, int64_t size)
+{
+    (void)posix_fadvise(file->fd, pos, size, POSIX_FADV_DONTNEED);
+}
+
 int os_file_descriptor(const struct os_file *file)
 {
     return file->fd;

@@ -65,5 +65,11 @@ NODISCARD enum err os_file_zero_fill(struct os_file *file, int64_t pos, int64_t 
 /* Hint: [pos, pos + size) will be read soon. */
 void os_file_will_read(struct os_file *file, int64_t pos, int64_t size);
 
+/*
+ * Hint: drop the copy of [pos, pos + size) that memory holds, so that the next read asks the disk.
+ * What was not synced stays.
+ */
+void os_file_forget(struct os_file *file, int64_t pos, int64_t size);
+
 /* The descriptor, for sendfile in src/net; -1 in a simulation. */
 int os_file_descriptor(const struct os_file *file);

@@ -225,6 +225,10 @@ void os_file_will_read(struct os_file *file, int64_t pos, int64_t size)
 {
 }
 
+void os_file_forget(struct os_file *file, int64_t pos, int64_t size)
+{
+}
+
 int os_file_descriptor(const struct os_file *file)
 {
     return -1;

@@ -72,6 +72,9 @@ static void reads_stop_at_the_end(void **state)
     assert_int_equal(size, 0);
     assert_int_equal(os_file_read(file, -1, bytes, sizeof(bytes), &size), E_INVAL);
     os_file_will_read(file, 0, 5);
+    os_file_forget(file, 0, 5);
+    assert_int_equal(os_file_read(file, 0, bytes, sizeof(bytes), &size), E_OK);
+    assert_int_equal(size, 5);
     os_file_unref(file);
 }
 

@@ -1,0 +1,288 @@
+#include "storage/log_view.h"
+
+#include <string.h>
+
+#include "base/parse.h"
+#include "os/dir.h"
+#include "os/file.h"
+#include "storage/log_priv.h"
+#include "storage/text_priv.h"
+
+enum { DIGITS = 20, FORMAT_FILE_MAX = 64 };
+
+struct listing {
+    struct log_view *view;
+    bool has_checkpoint;
+    bool has_epochs;
+    bool has_format;
+    enum err err;
+};
+
+/* "00000000000000000042.log" and ".log" give 42. */
+static bool parse_name(const char *name, const char *suffix, int64_t *offset_out)
+{
+    return strlen(name) == DIGITS + strlen(suffix) && strcmp(name + DIGITS, suffix) == 0 &&
+           parse_i64(slice_of(name, DIGITS), offset_out) == E_OK && *offset_out >= 0;
+}
+
+static bool see(void *ctx, const char *name, bool is_dir)
+{
+    struct listing *l = ctx;
+    int64_t offset;
+
+    if (is_dir)
+        return true;
+    if (parse_name(name, ".log", &offset)) {
+        struct log_view_segment s = {.base_offset = offset, .end_offset = INT64_MAX};
+
+        l->err = vec_push(&l->view->segments, &s);
+    } else if (parse_name(name, ".snapshot", &offset)) {
+        l->err = vec_push(&l->view->snapshots, &offset);
+    } else {
+        l->has_checkpoint |= strcmp(name, LOG_CHECKPOINT_NAME) == 0;
+        l->has_epochs |= strcmp(name, LOG_EPOCHS_NAME) == 0;
+        l->has_format |= strcmp(name, LOG_FORMAT_NAME) == 0;
+    }
+    return l->err == E_OK;
+}
+
+static struct log_view_segment *segment_at(const struct log_view *view, size_t i)
+{
+    return vec_at(&view->segments, i);
+}
+
+static enum err read_small(const struct log_view *view, const char *name, struct buf *text,
+                           struct report *report)
+{
+    enum err e;
+
+    buf_init(text, LOG_SMALL_FILE_MAX);
+    e = os_dir_read_file(view->dir, name, text);
+    if (e != E_OK)
+        report_set(report, "read %s: %s", name, err_text(e));
+    return e;
+}
+
+static enum err read_format(struct log_view *view, struct report *report)
+{
+    struct buf text;
+    struct slice rest, word;
+    enum err e = read_small(view, LOG_FORMAT_NAME, &text, report);
+
+    rest = buf_slice(&text);
+    word = text_line(&rest);
+    if (e == E_OK && slice_equal_text(word, "message")) {
+        view->format = LOG_VIEW_MESSAGE;
+    } else if (e == E_OK && !slice_equal_text(word, "batch")) {
+        report_set(report, "%s says a format that is neither batch nor message", LOG_FORMAT_NAME);
+        e = E_UNSUPPORTED;
+    }
+    buf_release(&text);
+    return e;
+}
+
+static enum err read_epochs(struct log_view *view, struct report *report)
+{
+    struct buf text;
+    enum err e = read_small(view, LOG_EPOCHS_NAME, &text, report);
+
+    if (e == E_OK)
+        e = epoch_decode(&view->epochs, buf_slice(&text));
+    if (e == E_CORRUPT) {
+        view->is_epoch_cache_wrong = true;
+        e = E_OK;
+    }
+    buf_release(&text);
+    return e;
+}
+
+/* What the files themselves say of the segments; more comes from the checkpoint. */
+static enum err look_at_files(struct log_view *view, struct report *report)
+{
+    char name[SEGMENT_NAME_SIZE];
+
+    for (size_t i = 0; i < view->segments.count; i++) {
+        struct log_view_segment *s = segment_at(view, i);
+        struct os_file *file;
+        enum err e;
+
+        segment_name(s->base_offset, ".log", name);
+        e = os_file_open(view->dir, name, OS_FILE_READ, &file);
+        if (e == E_OK) {
+            e = os_file_size(file, &s->size);
+            os_file_unref(file);
+        }
+        if (e == E_OK && s->size > SEGMENT_SIZE_MAX)
+            e = E_TOO_BIG;
+        if (e != E_OK) {
+            report_set(report, "%s: %s", name, err_text(e));
+            return e;
+        }
+        if (i + 1 < view->segments.count) { /* nothing follows what may be torn */
+            s->end_offset = segment_at(view, i + 1)->base_offset;
+            s->settled = s->size;
+        }
+    }
+    return E_OK;
+}
+
+static const struct log_checkpoint_segment *checkpoint_segment(const struct log_checkpoint *c,
+                                                               int64_t base_offset)
+{
+    for (size_t i = 0; i < c->segments.count; i++) {
+        const struct log_checkpoint_segment *cs = vec_at(&c->segments, i);
+
+        if (cs->base_offset == base_offset)
+            return cs;
+    }
+    return NULL;
+}
+
+/* Up to the recovery point sizes are known; behind it they are what a crash left. */
+static void apply_checkpoint(struct log_view *view, const struct log_checkpoint *c)
+{
+    const struct log_checkpoint_segment *last =
+        c->segments.count == 0 ? NULL : vec_at(&c->segments, c->segments.count - 1);
+
+    view->is_foreign = false;
+    view->start_offset = c->start_offset;
+    view->settled_end = c->recovery_point;
+    view->window_bytes = c->window_bytes;
+    view->has_gaps = c->has_gaps;
+    for (size_t i = 0; i < view->segments.count; i++) {
+        struct log_view_segment *s = segment_at(view, i);
+        const struct log_checkpoint_segment *cs = checkpoint_segment(c, s->base_offset);
+
+        if (last == NULL || s->base_offset > last->base_offset) {
+            s->settled = 0;
+        } else if (cs != NULL) {
+            s->settled = cs->size;
+            if (cs != last && s->size > cs->size)
+                s->size = cs->size; /* what is behind belongs to nobody */
+        }
+    }
+}
+
+static enum err read_checkpoint(struct log_view *view, struct report *report)
+{
+    struct log_checkpoint c;
+    struct buf text;
+    enum err e = read_small(view, LOG_CHECKPOINT_NAME, &text, report);
+
+    log_checkpoint_init(&c);
+    if (e == E_OK)
+        e = log_checkpoint_decode(&c, buf_slice(&text));
+    if (e == E_OK) {
+        apply_checkpoint(view, &c);
+    } else if (e == E_UNSUPPORTED) {
+        report_set(report, "%s was written by a later version", LOG_CHECKPOINT_NAME);
+    } else if (e == E_CORRUPT) {
+        view->is_checkpoint_wrong = true;
+        e = E_OK;
+    }
+    if (e == E_OK && view->segments.count == 0) { /* all of them are gone */
+        struct log_view_segment gone = {.base_offset = view->start_offset, .end_offset = INT64_MAX};
+
+        e = vec_push(&view->segments, &gone);
+    }
+    log_checkpoint_release(&c);
+    buf_release(&text);
+    return e;
+}
+
+static void view_init(struct log_view *view, struct os_dir *dir)
+{
+    *view = (struct log_view){.dir = dir, .window_bytes = LOG_UNSYNCED_BYTES_MAX};
+    vec_init(&view->segments, sizeof(struct log_view_segment), LOG_SEGMENTS_MAX);
+    vec_init(&view->snapshots, sizeof(int64_t), 2 * LOG_SEGMENTS_MAX);
+    epoch_init(&view->epochs);
+}
+
+static enum err view_read(struct log_view *view, struct report *report)
+{
+    struct listing l = {.view = view};
+    enum err e = os_dir_list(view->dir, see, &l);
+
+    if (e == E_OK)
+        e = l.err;
+    if (e == E_OK && view->segments.count == 0 && !l.has_checkpoint) {
+        report_set(report, "not a log: no segment and no %s in it", LOG_CHECKPOINT_NAME);
+        return E_NOT_FOUND;
+    }
+    if (e != E_OK) {
+        report_set(report, "list: %s", err_text(e));
+        return e;
+    }
+    if (l.has_format)
+        e = read_format(view, report);
+    if (e == E_OK)
+        e = look_at_files(view, report);
+    if (e == E_OK && l.has_epochs)
+        e = read_epochs(view, report);
+    view->is_foreign = true;
+    view->has_gaps = true;
+    if (view->segments.count > 0)
+        view->start_offset = segment_at(view, 0)->base_offset;
+    if (e == E_OK && l.has_checkpoint)
+        e = read_checkpoint(view, report);
+    return e;
+}
+
+enum err log_view_open(struct os_dir *dir, struct log_view *view_out, struct report *report)
+{
+    struct log_view view;
+    enum err e;
+
+    view_init(&view, dir);
+    e = view_read(&view, report);
+    if (e != E_OK)
+        log_view_release(&view);
+    else
+        *view_out = view;
+    return e;
+}
+
+enum err log_view_take(const struct log *log, struct os_dir *dir, struct log_view *view_out)
+{
+    struct log_view view;
+    enum err e = E_OK;
+
+    view_init(&view, dir);
+    view.start_offset = log->start_offset;
+    view.settled_end = log->end_offset;
+    view.has_gaps = log->has_gaps;
+    for (size_t i = 0; i < log_segment_count(log) && e == E_OK; i++) {
+        const struct segment *s = log_segment_at(log, i);
+        struct log_view_segment vs = {.base_offset = s->base_offset,
+                                      .end_offset = log_segment_end(log, i),
+                                      .size = s->size,
+                                      .settled = s->size};
+
+        e = vec_push(&view.segments, &vs);
+    }
+    for (size_t i = 0; i < log->snapshots.count && e == E_OK; i++)
+        e = vec_push(&view.snapshots, vec_at(&log->snapshots, i));
+    for (size_t i = 0; i < log->epochs.entries.count && e == E_OK; i++)
+        e = vec_push(&view.epochs.entries, vec_at(&log->epochs.entries, i));
+    if (e != E_OK)
+        log_view_release(&view);
+    else
+        *view_out = view;
+    return e;
+}
+
+void log_view_release(struct log_view *view)
+{
+    vec_release(&view->segments);
+    vec_release(&view->snapshots);
+    epoch_release(&view->epochs);
+}
+
+int64_t log_view_size(const struct log_view *view)
+{
+    int64_t size = 0;
+
+    for (size_t i = 0; i < view->segments.count; i++)
+        size += segment_at(view, i)->size;
+    return size;
+}
