@@ -438,6 +438,7 @@ void os_lock_release(struct os_lock *lock)
 {
     if (lock == NULL)
         return;
+    (void)flock(lock->fd, LOCK_UN); /* a forked child may hold the same descriptor */
     close(lock->fd);
     atomic_fetch_sub(&lock->os->handle_count, 1);
     mem_free(lock);
