@@ -261,23 +261,11 @@ void log_close(struct log *log)
 
 enum err log_delete(struct log *log)
 {
-    char to[512];
-    uint8_t random[8];
-    struct log_root *root = log->root;
-    uint64_t number;
-    enum err e;
+    enum err e = log_root_delete(log->root, log->name);
 
-    os_random(root->os, random, sizeof(random));
-    memcpy(&number, random, sizeof(number));
-    snprintf(to, sizeof(to), "%.400s.%016llx-delete", log->name, (unsigned long long)number);
-    e = os_dir_rename(root->dir, log->name, to);
-    if (e == E_OK)
-        e = os_dir_sync(root->dir);
     if (e != E_OK)
         return log_break(log, e);
     log_free(log);
-    if (os_dir_remove_tree(root->dir, to) != E_OK)
-        return E_OK; /* log_root_list will */
     return E_OK;
 }
 

@@ -61,6 +61,12 @@ bool log_root_is_broken(const struct log_root *root);
 NODISCARD enum err log_root_list(struct log_root *root, bool (*each)(void *ctx, const char *name),
                                  void *ctx);
 
+/*
+ * Rename the directory of a log that is not open away, durably, and remove it: what a crash leaves
+ * of it, log_root_list removes. E_NOT_FOUND, E_IO (then the root is broken), E_DENIED
+ */
+NODISCARD enum err log_root_delete(struct log_root *root, const char *name);
+
 enum log_durability {
     LOG_DURABILITY_ALWAYS,   /* the owner syncs before it acknowledges */
     LOG_DURABILITY_INTERVAL, /* flush_messages or flush_ms, whichever comes first */

@@ -1,12 +1,15 @@
 #include "storage/log_priv.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "os/dir.h"
+#include "os/os.h"
 
 static const char LOCK_NAME[] = ".lock";
 static const char DELETED_SUFFIX[] = "-delete";
+enum { DELETED_DIGITS = 16, DELETED_KAFKA_DIGITS = 32 };
 
 static char *text_copy(const char *text)
 {
@@ -80,11 +83,22 @@ struct listing {
     enum err err;
 };
 
-static bool ends_with(const char *text, const char *end)
+/*
+ * "orders-0.0123456789abcdef-delete", or with the 32 digits of Kafka: nothing else, because it is
+ * removed, and the root may be a folder that holds more than logs.
+ */
+static bool is_deleted_name(const char *name)
 {
-    size_t size = strlen(text), end_size = strlen(end);
+    size_t size = strlen(name), end_size = strlen(DELETED_SUFFIX);
+    size_t digits;
 
-    return size >= end_size && memcmp(text + size - end_size, end, end_size) == 0;
+    if (size < end_size || strcmp(name + size - end_size, DELETED_SUFFIX) != 0)
+        return false;
+    size -= end_size;
+    for (digits = 0; digits < size && strchr("0123456789abcdef", name[size - digits - 1]) != NULL;)
+        digits++;
+    return (digits == DELETED_DIGITS || digits == DELETED_KAFKA_DIGITS) && size > digits + 1 &&
+           name[size - digits - 1] == '.';
 }
 
 static bool collect(void *ctx, const char *name, bool is_dir)
@@ -114,7 +128,7 @@ enum err log_root_list(struct log_root *root, bool (*each)(void *ctx, const char
     for (size_t i = 0; i < l.names.count; i++) {
         char *name = *(char **)vec_at(&l.names, i);
 
-        if (e == E_OK && ends_with(name, DELETED_SUFFIX)) {
+        if (e == E_OK && is_deleted_name(name)) {
             e = os_dir_remove_tree(root->dir, name);
             if (e == E_NOT_FOUND)
                 e = E_OK;
@@ -125,4 +139,27 @@ enum err log_root_list(struct log_root *root, bool (*each)(void *ctx, const char
     }
     vec_release(&l.names);
     return e;
+}
+
+enum err log_root_delete(struct log_root *root, const char *name)
+{
+    char to[512];
+    uint8_t random[8];
+    uint64_t number;
+    enum err e;
+
+    os_random(root->os, random, sizeof(random));
+    memcpy(&number, random, sizeof(number));
+    snprintf(to, sizeof(to), "%.400s.%016llx%s", name, (unsigned long long)number, DELETED_SUFFIX);
+    e = os_dir_rename(root->dir, name, to);
+    if (e != E_OK)
+        return e;
+    e = os_dir_sync(root->dir);
+    if (e != E_OK) {
+        atomic_store_explicit(&root->is_broken, true, memory_order_relaxed);
+        return e;
+    }
+    e = os_dir_remove_tree(root->dir, to);
+    (void)e; /* what is left is log_root_list's */
+    return E_OK;
 }

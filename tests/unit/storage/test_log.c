@@ -684,6 +684,8 @@ static bool see(void *ctx, const char *name)
 static void roots_lock_list_and_forget(void **state)
 {
     char names[200] = "";
+    static const char leftover[] = "x-0.0123456789abcdef-delete";
+    static const char stranger[] = "please-delete"; /* somebody's folder, not ours */
     struct log_root *second;
     struct os_dir *dir;
     struct log *log;
@@ -697,12 +699,15 @@ static void roots_lock_list_and_forget(void **state)
     assert_int_equal(
         log_open(&(struct log_open){r.root, "b-1", &r.options, 0}, &log, NULL, &r.report), E_OK);
     log_close(log);
-    assert_int_equal(os_dir_open_in(log_root_dir(r.root), "x-0.123-delete", true, &dir), E_OK);
+    assert_int_equal(os_dir_open_in(log_root_dir(r.root), leftover, true, &dir), E_OK);
+    os_dir_close(dir);
+    assert_int_equal(os_dir_open_in(log_root_dir(r.root), stranger, true, &dir), E_OK);
     os_dir_close(dir);
     assert_int_equal(log_root_list(r.root, see, names), E_OK);
-    assert_string_equal(names, "b-1 t-0 ");
-    assert_int_equal(os_dir_open_in(log_root_dir(r.root), "x-0.123-delete", false, &dir),
-                     E_NOT_FOUND);
+    assert_string_equal(names, "b-1 please-delete t-0 ");
+    assert_int_equal(os_dir_open_in(log_root_dir(r.root), leftover, false, &dir), E_NOT_FOUND);
+    assert_int_equal(log_root_delete(r.root, stranger), E_OK);
+    assert_int_equal(log_root_delete(r.root, stranger), E_NOT_FOUND);
     rig_fill(&r, 1, 10);
     assert_int_equal(log_delete(r.log), E_OK);
     r.log = NULL;
