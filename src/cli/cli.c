@@ -13,8 +13,8 @@ enum { HELP_COLUMN = 34, HELP_TEXT_MAX = 64 };
 static const char BROKER_DEFAULT[] = "localhost:9092";
 
 static const struct cli_command *const COMMANDS[] = {
-    &cli_topic_create, &cli_topic_list, &cli_topic_describe,
-    &cli_topic_delete, &cli_produce,    &cli_consume,
+    &cli_topic_create, &cli_topic_list, &cli_topic_describe, &cli_topic_delete,
+    &cli_produce,      &cli_consume,    &cli_log_dump,       &cli_log_verify,
 };
 enum { COMMAND_COUNT = sizeof(COMMANDS) / sizeof(COMMANDS[0]) };
 
@@ -113,7 +113,7 @@ static int help_commands(FILE *to, const char *noun)
     fprintf(to, "\nEverywhere:\n");
     help_options(to, GLOBAL_OPTIONS);
     fprintf(to, "\n`dlog COMMAND --help` says more about one. Exit codes: 0 done, 1 failed, "
-                "2 usage.\n");
+                "2 usage, 3 found damage.\n");
     return count;
 }
 

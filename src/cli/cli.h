@@ -17,7 +17,7 @@
  * Results go to `out`, everything else to `err`. A closed `out` ends a command early and quietly.
  * Thread: one; librdkafka has its own behind cli_client.h.
  */
-enum cli_exit { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+enum cli_exit { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_DAMAGED = 3 };
 
 struct cli {
     FILE *out;         /* borrowed */

@@ -444,6 +444,18 @@ void os_lock_release(struct os_lock *lock)
     mem_free(lock);
 }
 
+bool os_dir_is_locked(struct os_dir *dir, const char *name)
+{
+    int fd = open_at(dir->fd, name, O_RDONLY | O_CLOEXEC, 0);
+    bool is_locked;
+
+    if (fd < 0)
+        return false;
+    is_locked = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd); /* gives back what we may have got */
+    return is_locked;
+}
+
 enum err os_dir_usage(struct os_dir *dir, struct os_disk_usage *usage_out)
 {
     struct statvfs status;

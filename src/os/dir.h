@@ -69,6 +69,12 @@ struct os_lock;
 NODISCARD enum err os_dir_lock(struct os_dir *dir, const char *name, struct os_lock **lock_out);
 void os_lock_release(struct os_lock *lock);
 
+/*
+ * Does another process hold the lock on `name`? Creates nothing; false when there is no such file
+ * or it cannot be told. For people: by the time it is read the answer may be another.
+ */
+bool os_dir_is_locked(struct os_dir *dir, const char *name);
+
 /* Bytes of the file system that holds `dir`; `free` is what we may use. */
 struct os_disk_usage {
     int64_t size_bytes;

@@ -383,6 +383,13 @@ void os_lock_release(struct os_lock *lock)
     mem_free(lock);
 }
 
+bool os_dir_is_locked(struct os_dir *dir, const char *name)
+{
+    struct sim_name *found = sim_name_find(&dir->inode->names, name);
+
+    return found != NULL && found->inode->is_locked;
+}
+
 enum err os_dir_usage(struct os_dir *dir, struct os_disk_usage *usage_out)
 {
     const struct sim_disk *disk = &dir->node->disk;

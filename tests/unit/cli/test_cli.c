@@ -39,6 +39,12 @@ static void usage_errors(void **state)
         {"consume t --format %q", "--format %q"},
         {"consume t --format %v --json", "exclude each other"},
         {"consume t --follow --exit-at-end", "exclude each other"},
+        {"log", "log verify"},
+        {"log dump", "DIR is missing"},
+        {"log dump a b", "unexpected argument 'b'"},
+        {"log dump d --offset -1", "--offset -1"},
+        {"log dump d --count 0", "--count 0"},
+        {"log verify", "DIR... is missing"},
     };
 
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
@@ -54,7 +60,8 @@ static void usage_errors(void **state)
 static void help_and_version(void **state)
 {
     static const char *const TEXTS[] = {"--help",        "topic --help",        "produce --help",
-                                        "-h topic list", "topic describe -h x", "consume -h"};
+                                        "-h topic list", "topic describe -h x", "consume -h",
+                                        "log --help",    "log dump -h",         "log verify -h"};
     struct run run;
 
     for (size_t i = 0; i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {

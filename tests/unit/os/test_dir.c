@@ -234,10 +234,14 @@ static void a_lock_has_one_holder(void **state)
     struct os_lock *lock = NULL;
     struct os_lock *other = NULL;
 
+    assert_false(os_dir_is_locked(f->dir, ".lock")); /* and creates none */
+    assert_int_equal(os_dir_remove_file(f->dir, ".lock"), E_NOT_FOUND);
     assert_int_equal(os_dir_lock(f->dir, ".lock", &lock), E_OK);
+    assert_true(os_dir_is_locked(f->dir, ".lock"));
     assert_int_equal(os_dir_lock(f->dir, ".lock", &other), E_BUSY);
     assert_null(other);
     os_lock_release(lock);
+    assert_false(os_dir_is_locked(f->dir, ".lock"));
     assert_int_equal(os_dir_lock(f->dir, ".lock", &other), E_OK);
     os_lock_release(other);
     os_lock_release(NULL);
