@@ -83,12 +83,11 @@ static enum err sync_parent_of(int at)
     return e == E_DENIED ? E_OK : e;
 }
 
-/* Make `name` in `at`, durably; fine if it is there. */
+/* Make `name` in `at`; fine if it is there. */
 static enum err make_at(int at, const char *name)
 {
-    if (mkdirat(at, name, DIR_PERMISSIONS) != 0 && errno != EEXIST)
-        return os_err_from_errno(errno);
-    return sync_at(at, ".");
+    return mkdirat(at, name, DIR_PERMISSIONS) != 0 && errno != EEXIST ? os_err_from_errno(errno)
+                                                                      : E_OK;
 }
 
 /* One step of the walk: *at becomes the directory `name` in it. */
@@ -102,6 +101,8 @@ static enum err walk_step(int *at, const char *name, bool *is_made)
         *is_made = true;
         if (e == E_OK)
             e = make_at(*at, name);
+        if (e == E_OK)
+            e = sync_at(*at, ".");
         if (e != E_OK)
             return e;
         next = open_at(*at, name, WALK_FLAGS, 0);

@@ -22,7 +22,7 @@ struct os_dir;
 NODISCARD enum err os_dir_open(struct os *os, const char *path, bool create,
                                struct os_dir **dir_out);
 
-/* The same for one directory inside another. */
+/* One directory inside another; `create` makes it, durable with the next sync of `parent`. */
 NODISCARD enum err os_dir_open_in(struct os_dir *parent, const char *name, bool create,
                                   struct os_dir **dir_out);
 void os_dir_close(struct os_dir *dir);

@@ -216,7 +216,7 @@ static size_t choose_root(struct replica_manager *m, const struct meta_image *im
     snprintf(name, sizeof(name), "%s-%d", (const char *)topic->name.at, (int)index);
     if (m->is_started || !replica_roots_find(m->options.roots, name, &root))
         return replica_roots_take(m->options.roots);
-    id = replica_roots_topic_id(m->options.roots, root, name);
+    id = log_root_topic_id(replica_roots_at(m->options.roots, root), name);
     if (!uuid_equal(id, topic->id) && meta_image_was_deleted(image, id))
         delete_directory(m, root, name);
     replica_roots_count_in(m->options.roots, root);
@@ -412,7 +412,7 @@ static void check_found(struct replica_manager *m, const struct meta_image *imag
     topic = meta_image_topic(image, name);
     if (topic != NULL && meta_topic_partition(topic, index) != NULL)
         return; /* whoever owns that partition opens it, or finds that it is another's */
-    id = replica_roots_topic_id(m->options.roots, found->root, found->name);
+    id = log_root_topic_id(replica_roots_at(m->options.roots, found->root), found->name);
     if (replica_owner(id, index, m->options.shard_count) != m->options.shard_index)
         return; /* one shard deletes or warns */
     if (meta_image_was_deleted(image, id))

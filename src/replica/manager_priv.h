@@ -27,7 +27,3 @@ struct replica_roots {
 size_t replica_roots_take(struct replica_roots *roots);
 void replica_roots_count_in(struct replica_roots *roots, size_t root);
 void replica_roots_count_out(struct replica_roots *roots, size_t root);
-
-/* The id in a directory's partition.metadata; zero when there is none. */
-struct uuid replica_roots_topic_id(const struct replica_roots *roots, size_t root,
-                                   const char *name);

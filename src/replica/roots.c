@@ -1,12 +1,10 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/mem.h"
-#include "os/dir.h"
 #include "replica/manager_priv.h"
 
-enum { FOUND_MAX = 1000 * 1000, PARTITION_METADATA_SIZE_MAX = 4096 };
+enum { FOUND_MAX = 1000 * 1000 };
 
 struct listing {
     struct replica_roots *roots;
@@ -168,20 +166,4 @@ void replica_roots_count_in(struct replica_roots *roots, size_t root)
 void replica_roots_count_out(struct replica_roots *roots, size_t root)
 {
     atomic_fetch_sub_explicit(&roots->partition_counts[root].value, 1, memory_order_relaxed);
-}
-
-struct uuid replica_roots_topic_id(const struct replica_roots *roots, size_t root, const char *name)
-{
-    struct uuid id = {{0}};
-    struct os_dir *dir;
-    struct buf text;
-
-    if (os_dir_open_in(log_root_dir(roots->roots[root]), name, false, &dir) != E_OK)
-        return id;
-    buf_init(&text, PARTITION_METADATA_SIZE_MAX);
-    if (os_dir_read_file(dir, "partition.metadata", &text) == E_OK)
-        id = log_decode_topic_id(buf_slice(&text));
-    buf_release(&text);
-    os_dir_close(dir);
-    return id;
 }

@@ -9,7 +9,6 @@
 #include "os/file.h"
 #include "os/os.h"
 #include "storage/log_priv.h"
-#include "storage/text_priv.h"
 #include "storage/time_index.h"
 
 struct log_options log_options_default(void)
@@ -275,58 +274,6 @@ void log_set_options(struct log *log, const struct log_options *options)
     log->has_gaps |= options->is_compacted;
     for (size_t i = 0; i < log_segment_count(log); i++)
         log_segment_at(log, i)->allows_gaps = log->has_gaps;
-}
-
-struct uuid log_decode_topic_id(struct slice text)
-{
-    struct uuid found = {{0}}, id;
-
-    while (text.size > 0) {
-        struct slice line = text_line(&text);
-
-        if (!slice_equal_text(text_word(&line), "topic_id:"))
-            continue;
-        while (line.size > 0 && line.at[0] == ' ')
-            text_word(&line);
-        if (uuid_parse(line, &id) == E_OK)
-            found = id;
-    }
-    return found;
-}
-
-struct uuid log_topic_id(const struct log *log)
-{
-    return log->topic_id;
-}
-
-enum err log_set_topic_id(struct log *log, struct uuid topic_id)
-{
-    char text[UUID_TEXT_SIZE];
-    struct os_dir *dir;
-    struct buf file;
-    enum err e;
-
-    if (uuid_equal(log->topic_id, topic_id))
-        return E_OK;
-    if (log_refuses(log))
-        return E_BROKEN;
-    e = log_dir_open(log, &dir);
-    if (e != E_OK)
-        return e;
-    buf_init(&file, LOG_SMALL_FILE_MAX);
-    uuid_to_text(topic_id, text);
-    e = buf_printf(&file, "version: 0\ntopic_id: %s\n", text);
-    if (e == E_OK && !uuid_is_zero(log->topic_id)) { /* else the checkpoint could hold the old */
-        log->topic_id = (struct uuid){0};
-        e = log_checkpoint_rewrite(log, dir);
-    }
-    if (e == E_OK)
-        e = os_dir_replace_file(dir, LOG_METADATA_NAME, buf_slice(&file));
-    if (e == E_OK)
-        log->topic_id = topic_id;
-    buf_release(&file);
-    os_dir_close(dir);
-    return e;
 }
 
 int64_t log_start_offset(const struct log *log)

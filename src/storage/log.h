@@ -67,6 +67,9 @@ NODISCARD enum err log_root_list(struct log_root *root, bool (*each)(void *ctx, 
  */
 NODISCARD enum err log_root_delete(struct log_root *root, const char *name);
 
+/* The topic id of the log in directory `name`, without opening it; zero when there is none. */
+struct uuid log_root_topic_id(struct log_root *root, const char *name);
+
 enum log_durability {
     LOG_DURABILITY_ALWAYS,   /* the owner syncs before it acknowledges */
     LOG_DURABILITY_INTERVAL, /* flush_messages or flush_ms, whichever comes first */
@@ -113,7 +116,8 @@ struct log_open {
 /*
  * Open or create a log. Recovery needs no
  * operator: a torn tail is cut, damage in the middle is kept and marked.
- * A directory written by Apache Kafka (magic 2) opens too.
+ * A directory written by Apache Kafka (magic 2) opens too. A new log costs no
+ * sync: until its first record it may be gone after a crash.
  *
  *   E_UNSUPPORTED  magic 0 or 1 batches of old Kafkas, or another log format
  *   E_CORRUPT      not a log; the report says which file and where
@@ -129,10 +133,10 @@ NODISCARD enum err log_delete(struct log *log);
 
 void log_set_options(struct log *log, const struct log_options *options);
 
-/* The topic id in the text of a partition.metadata; zero when there is none. */
-struct uuid log_decode_topic_id(struct slice text);
-
-/* The topic id this directory belongs to, kept in partition.metadata; zero when there is none. */
+/*
+ * The topic id this directory belongs to, kept in partition.metadata and dlog.checkpoint; zero
+ * when there is none. Durable on return, in a log that never had a record with its first one.
+ */
 struct uuid log_topic_id(const struct log *log);
 NODISCARD enum err log_set_topic_id(struct log *log, struct uuid topic_id);
 
@@ -253,7 +257,10 @@ NODISCARD enum err log_maintain(struct log *log, int64_t limit_offset, int64_t w
  */
 int32_t log_latest_epoch(const struct log *log); /* -1: none */
 
-/* `epoch` begins at the log end; durable before returning. Ignored if not newer. */
+/*
+ * `epoch` begins at the log end. Ignored if not newer. Durable before returning; in a log that
+ * never had a record with the checkpoint, and batches say their epoch before that.
+ */
 NODISCARD enum err log_begin_epoch(struct log *log, int32_t epoch);
 
 /* End offset of the largest epoch <= `epoch`, and that epoch; -1, -1 if unknown. */

@@ -52,7 +52,7 @@ enum err log_add_segment(struct log *log, struct os_dir *dir, int64_t base_offse
     e = os_file_open(dir, name, OS_FILE_CREATE, &s->file);
     if (e == E_OK)
         e = os_file_truncate(s->file, 0);
-    if (e == E_OK) {
+    if (e == E_OK && !log->is_fresh) {
         e = os_dir_sync(dir);
         if (e != E_OK)
             e = log_break(log, e);
@@ -127,8 +127,10 @@ static enum err begin_at(struct log *log, int64_t offset)
     struct segment *old = log_active(log);
     char name[SEGMENT_NAME_SIZE];
     struct os_dir *dir;
-    enum err e = log_dir_open(log, &dir);
+    enum err e = log_settle(log);
 
+    if (e == E_OK)
+        e = log_dir_open(log, &dir);
     if (e != E_OK)
         return e;
     e = log_add_segment(log, dir, offset);
@@ -372,6 +374,8 @@ enum err log_append(struct log *log, const struct log_append *append,
     if (!append->is_replica)
         patch(append, p.first_offset);
     e = note_epochs(log, &p);
+    if (e == E_OK)
+        e = log_settle(log);
     if (e == E_OK)
         e = write_bytes(log, log_active(log), p.bytes);
     if (e == E_OK)

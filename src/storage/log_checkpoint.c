@@ -228,6 +228,8 @@ enum err log_checkpoint_write(struct log *log, struct os_dir *dir, const struct 
     bool had_snapshot = log->recovery_has_snapshot;
     enum err e = write_indexes(log, dir, point);
 
+    if (e == E_OK && log->has_loose_epochs) /* those of batches below it are not read again */
+        e = log_write_epochs(log, dir);
     if (e == E_OK)
         e = log_write_snapshot(log, dir, point->offset, snapshot);
     if (e != E_OK)
@@ -253,7 +255,9 @@ enum err log_write_epochs(struct log *log, struct os_dir *dir)
     buf_init(&text, LOG_SMALL_FILE_MAX);
     e = epoch_encode(&log->epochs, &text);
     if (e == E_OK)
-        e = os_dir_replace_file(dir, LOG_EPOCHS_NAME, buf_slice(&text));
+        e = log_put_file(log, dir, LOG_EPOCHS_NAME, buf_slice(&text));
+    if (e == E_OK)
+        log->has_loose_epochs = log->is_fresh;
     buf_release(&text);
     return e;
 }

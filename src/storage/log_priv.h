@@ -34,6 +34,8 @@ struct log_root {
     struct os_lock *lock;
     char *path;
     atomic_bool is_broken;
+    atomic_uint_fast64_t made_count;    /* logs made here by this process */
+    atomic_uint_fast64_t durable_count; /* of them, the first so many have durable names */
 };
 
 /* The begin of a batch, or the end of the log. */
@@ -97,6 +99,9 @@ struct log {
     bool has_gaps;   /* offsets may jump: compacted once, or copied from a compacted log */
     bool is_foreign; /* while it is opened: there was no checkpoint */
     bool is_broken;
+    bool is_fresh;         /* never had a byte: nothing of it need be durable, see log_create.c */
+    bool has_loose_epochs; /* leader-epoch-checkpoint was not synced */
+    uint64_t made_number;  /* while fresh: it was the so-manieth to be made in its root */
 };
 
 /* ---- log.c ---- */
@@ -148,6 +153,24 @@ void log_memo_add(struct log *log, const struct segment *s, int64_t offset, int6
 /* Largest timestamp over all segments, anew. */
 void log_refresh_max_timestamp(struct log *log);
 
+/* ---- log_create.c ---- */
+
+/* Nothing of the log is durable, and nothing needs to be. */
+void log_begin_fresh(struct log *log);
+
+/* Before its first byte: make the directory and a checkpoint durable. */
+NODISCARD enum err log_settle(struct log *log);
+
+/* Replace a small file of the log; durably unless the log is fresh. */
+NODISCARD enum err log_put_file(const struct log *log, struct os_dir *dir, const char *name,
+                                struct slice bytes);
+
+/* The topic id in the text of a partition.metadata; zero when there is none. */
+struct uuid log_decode_topic_id(struct slice text);
+
+/* Write partition.metadata anew when a crash left none, or no sense in it. */
+NODISCARD enum err log_restore_metadata(const struct log *log, struct os_dir *dir);
+
 /* ---- log_append.c ---- */
 
 /* The end of the log, for a checkpoint. */
@@ -156,7 +179,7 @@ struct log_point log_end_point(const struct log *log);
 /* Seal the active segment and begin one at the log end. */
 NODISCARD enum err log_roll(struct log *log);
 
-/* Create an empty segment file at `base_offset`, durably, and make it the last. */
+/* Create an empty segment file at `base_offset`, durably unless fresh, and make it the last. */
 NODISCARD enum err log_add_segment(struct log *log, struct os_dir *dir, int64_t base_offset);
 
 /* ---- log_checkpoint.c ---- */
@@ -207,7 +230,7 @@ NODISCARD enum err log_checkpoint_write(struct log *log, struct os_dir *dir,
 /* The checkpoint file alone, with the recovery point that stands. */
 NODISCARD enum err log_checkpoint_rewrite(struct log *log, struct os_dir *dir);
 
-/* leader-epoch-checkpoint, durably. */
+/* leader-epoch-checkpoint, durably unless the log is fresh. */
 NODISCARD enum err log_write_epochs(struct log *log, struct os_dir *dir);
 
 /*

@@ -303,7 +303,7 @@ static enum err create(struct log *log, struct os_dir *dir)
     log->synced_offset = log->end_offset;
     log->recovery = log_end_point(log);
     log->recovery_has_snapshot = false;
-    return log_checkpoint_rewrite(log, dir);
+    return log->is_fresh ? E_OK : log_checkpoint_rewrite(log, dir);
 }
 
 /* Is the log just what the checkpoint says? */
@@ -313,6 +313,29 @@ static bool is_clean(const struct log *log)
 
     return !log->is_foreign && s->base_offset == log->recovery.segment &&
            s->allocated == log->recovery.pos && s->size == log->recovery.pos;
+}
+
+/* No checkpoint and no byte: a crash came between its creation and its first record. */
+static bool is_empty(const struct log *log)
+{
+    return log_segment_count(log) == 1 && log_active(log)->allocated == 0;
+}
+
+static void go_on_fresh(struct log *log)
+{
+    struct segment *s = log_active(log);
+
+    log->is_foreign = false;
+    log->has_gaps = log->options.is_compacted;
+    s->allows_gaps = log->has_gaps;
+    s->end_offset = s->base_offset;
+    log->start_offset = s->base_offset;
+    log->end_offset = s->base_offset;
+    log->synced_offset = s->base_offset;
+    segment_index_reset(&s->offsets);
+    segment_index_reset(&s->times);
+    epoch_truncate(&log->epochs, log->end_offset + 1);
+    log_begin_fresh(log);
 }
 
 static enum err load_producers(struct log *log, struct os_dir *dir)
@@ -364,10 +387,11 @@ static enum err open_segments(struct opening *o)
     struct log *log = o->log;
     enum err e = finish_deletions(o);
 
-    if (e == E_OK && !o->has_checkpoint)
-        e = os_dir_sync(log->root->dir); /* its creation may have been cut off before this */
-    if (e == E_OK && log_segment_count(log) == 0)
+    if (e == E_OK && log_segment_count(log) == 0) {
+        if (!o->has_checkpoint)
+            log_begin_fresh(log);
         return create(log, o->dir);
+    }
     if (e == E_OK && !o->has_checkpoint)
         log->recovery = (struct log_point){.offset = log_segment_at(log, 0)->base_offset,
                                            .segment = log_segment_at(log, 0)->base_offset,
@@ -375,8 +399,15 @@ static enum err open_segments(struct opening *o)
                                            .max_timestamp_offset = -1};
     if (e == E_OK)
         e = look_at_unknown(o);
+    if (e == E_OK && !o->has_checkpoint && is_empty(log)) {
+        go_on_fresh(log);
+        return E_OK;
+    }
+    if (e == E_OK && !o->has_checkpoint)
+        e = os_dir_sync(log->root->dir); /* its name must be durable before its checkpoint is */
     if (e != E_OK)
         return e;
+    log->has_loose_epochs = log->epochs.entries.count > 0 && log->recovery.pos == 0;
     if (log->start_offset < log_segment_at(log, 0)->base_offset)
         log->start_offset = log_segment_at(log, 0)->base_offset;
     log->end_offset = log->recovery.offset;
@@ -443,6 +474,8 @@ enum err recover_log(struct log *log, struct os_dir *dir, struct log_recovery *r
         e = read_files(&o);
     if (e == E_OK)
         e = open_segments(&o);
+    if (e == E_OK && !recovery->was_clean)
+        e = log_restore_metadata(log, dir);
     if (e == E_OK) { /* an idle log holds no descriptor */
         os_file_unref(log_active(log)->file);
         log_active(log)->file = NULL;

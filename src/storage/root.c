@@ -31,6 +31,8 @@ enum err log_root_open(struct os *os, const char *path, struct log_root **root_o
         goto out;
     root->os = os;
     atomic_init(&root->is_broken, false);
+    atomic_init(&root->made_count, 0);
+    atomic_init(&root->durable_count, 0);
     root->path = text_copy(path);
     if (root->path == NULL)
         goto out;

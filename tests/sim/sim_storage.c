@@ -30,6 +30,8 @@
  *      lives; its next one is accepted and a gap is not
  *   6. after a failed sync nothing is acknowledged any more
  *   7. a life that closes in order leaves no memory, and the next one scans nothing
+ *   8. a log with batches says whose it is; one that was deleted does not come back, and one
+ *      of the same name that is made after it has none of its batches
  */
 enum {
     LIVES_MAX = 12,
@@ -68,6 +70,10 @@ struct model {
     bool was_closed; /* the life before ended in order */
     bool is_broken;  /* a sync of this life failed */
     struct log_options options;
+    struct log_root *root;
+    struct uuid id;      /* of the topic that the log is of */
+    struct uuid next_id; /* of the one that comes after, while it is deleted; zero: it is not */
+    bool is_deleted;     /* with next_id: log_delete() has returned */
     int64_t appended;
     int64_t recovered;
 };
@@ -412,8 +418,65 @@ static void do_maintain(struct model *m, struct log *log)
     m->is_broken |= e != E_OK;
 }
 
-static void do_something(struct model *m, struct log *log)
+static struct log *open_log(struct model *m, struct log_recovery *found_out)
 {
+    struct log_open open = {m->root, "topic-0", &m->options, os_wall_ms(m->os)};
+    struct report report = {0};
+    struct log *log;
+    enum err e = log_open(&open, &log, found_out, &report);
+
+    if (e != E_OK)
+        fail(m, "open: %s: %s", err_name(e), report.text);
+    return log;
+}
+
+static void set_id(struct model *m, struct log *log)
+{
+    enum err e = log_set_topic_id(log, m->id);
+
+    if (e != E_OK && !m->has_faults)
+        fail(m, "set the id: %s", err_name(e));
+    m->is_broken |= e != E_OK;
+}
+
+/* The topic that had the name is no more: nothing of it is expected, or allowed. */
+static void model_renew(struct model *m)
+{
+    m->id = m->next_id;
+    m->next_id = (struct uuid){{0}};
+    m->is_deleted = false;
+    m->acked = 0;
+    m->cut = -1;
+    model_cut(m, 0);
+}
+
+/* Delete the log and make one of another topic with the same name. */
+static void do_renew(struct model *m, struct log **log)
+{
+    enum err e;
+
+    if (m->is_broken)
+        return;
+    rng_bytes(rng_of(m), m->next_id.bytes, sizeof(m->next_id.bytes));
+    e = log_delete(*log);
+    trace(m, "delete", 0, e);
+    if (e != E_OK && !m->has_faults)
+        fail(m, "delete: %s", err_name(e));
+    if (e != E_OK) {
+        m->is_broken = true;
+        return;
+    }
+    m->is_deleted = true;
+    *log = open_log(m, NULL);
+    model_renew(m);
+    if (log_end_offset(*log) != 0 || !uuid_is_zero(log_topic_id(*log)))
+        fail(m, "a new log has %lld records, or an id", (long long)log_end_offset(*log));
+    set_id(m, *log);
+}
+
+static void do_something(struct model *m, struct log **at)
+{
+    struct log *log = *at;
     uint64_t draw = rng_below(rng_of(m), 100);
     bool was_broken = m->is_broken;
 
@@ -429,9 +492,11 @@ static void do_something(struct model *m, struct log *log)
         do_truncate(m, log);
     else if (draw < 98)
         do_epoch(m, log);
-    else
+    else if (draw < 99)
         do_maintain(m, log);
-    note_synced(m, log, was_broken);
+    else
+        do_renew(m, at);
+    note_synced(m, *at, was_broken);
 }
 
 /* A life. */
@@ -471,29 +536,46 @@ static void check_recovered(struct model *m, struct log *log, const struct log_r
     note_synced(m, log, false);
 }
 
+/* Whose is what was found? */
+static void check_id(struct model *m, const struct log *log)
+{
+    struct uuid id = log_topic_id(log);
+    bool is_next = !uuid_is_zero(m->next_id) && uuid_equal(id, m->next_id);
+
+    if (uuid_is_zero(id) && log_end_offset(log) > 0)
+        fail(m, "a log of %lld records is nobody's", (long long)log_end_offset(log));
+    if (!uuid_is_zero(id) && !uuid_equal(id, m->id) && !is_next)
+        fail(m, "a log of a topic that never was");
+    if (!uuid_is_zero(m->next_id) && uuid_equal(id, m->id)) {
+        if (m->is_deleted)
+            fail(m, "a log that was deleted is back");
+        m->next_id = (struct uuid){{0}};
+    } else if (!uuid_is_zero(m->next_id)) {
+        model_renew(m);
+    }
+}
+
 static void life(void *ctx, struct os *os)
 {
     struct model *m = ctx;
     struct log_recovery found = {0};
-    struct log_root *root;
     struct report report = {0};
     struct log *log;
     int ops = (int)rng_below(rng_of(m), OPS_MAX);
     enum err e;
 
     m->os = os;
-    e = log_root_open(os, "data", &root, &report);
+    e = log_root_open(os, "data", &m->root, &report);
     if (e != E_OK)
         fail(m, "open root: %s: %s", err_name(e), report.text);
-    e = log_open(&(struct log_open){root, "topic-0", &m->options, os_wall_ms(os)}, &log, &found,
-                 &report);
-    if (e != E_OK)
-        fail(m, "open: %s: %s", err_name(e), report.text);
+    log = open_log(m, &found);
+    check_id(m, log);
     check_recovered(m, log, &found);
+    set_id(m, log);
     if (m->has_faults && rng_chance(rng_of(m), 1, 2))
         sim_node_disk(m->node)->sync_fail_ppm = 50000;
     for (int i = 0; i < ops; i++)
-        do_something(m, log);
+        do_something(m, &log);
     if (m->is_broken || rng_chance(rng_of(m), 1, 2))
         sim_node_crash(m->node);
     if (rng_chance(rng_of(m), 1, 4))
@@ -501,7 +583,7 @@ static void life(void *ctx, struct os *os)
     sim_node_disk(m->node)->sync_fail_ppm = 0;
     trace(m, "close", log_end_offset(log), E_OK);
     log_close(log);
-    log_root_close(root);
+    log_root_close(m->root);
     m->acked = model_end(m);
     m->was_closed = true;
 }
@@ -516,6 +598,7 @@ static void model_init(struct model *m, uint64_t seed)
     m->world = sim_world_new(seed);
     m->node = sim_node_new(m->world, "10.0.0.1");
     rng = rng_of(m);
+    rng_bytes(rng, m->id.bytes, sizeof(m->id.bytes));
     m->has_producers = rng_chance(rng, 1, 2);
     m->has_truncates = !m->has_producers && rng_chance(rng, 1, 2);
     m->has_faults = rng_chance(rng, 1, 4);

@@ -81,8 +81,9 @@ static enum err sync_dir(struct sim_node *node, struct sim_inode *dir)
     return E_OK;
 }
 
-/* *at becomes `name` in it. */
-static enum err step(struct sim_node *node, struct sim_inode **at, const char *name, bool create)
+/* *at becomes `name` in it; made when it is missing, and then durable if the caller says so. */
+static enum err step(struct sim_node *node, struct sim_inode **at, const char *name, bool create,
+                     bool is_durable)
 {
     struct sim_inode *dir = *at;
     struct sim_name *found;
@@ -101,7 +102,9 @@ static enum err step(struct sim_node *node, struct sim_inode **at, const char *n
         sim_names_set(&dir->names, name, made);
         sim_name_op_add(dir, name, made, NULL);
     }
-    if (create) {
+    if (create && !is_durable) {
+        found = sim_name_find(&dir->names, name);
+    } else if (create) {
         e = sync_dir(node, dir);
         if (e != E_OK)
             return e;
@@ -126,7 +129,7 @@ enum err os_dir_open(struct os *os, const char *path, bool create, struct os_dir
         memcpy(name, path, size);
         name[size] = '\0';
         if (size > 0 && strcmp(name, ".") != 0) {
-            enum err e = step(os->node, &at, name, create);
+            enum err e = step(os->node, &at, name, create, true);
 
             if (e != E_OK)
                 return e;
@@ -145,7 +148,7 @@ enum err os_dir_open_in(struct os_dir *parent, const char *name, bool create,
 
     if (!sim_name_is_valid(name))
         return E_INVAL;
-    e = step(parent->node, &at, name, create);
+    e = step(parent->node, &at, name, create, false);
     return e != E_OK ? e : handle_new(parent->node, at, dir_out);
 }
 

@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "rig.h"
 
 #include "os/dir.h"
@@ -14,6 +16,7 @@
 static int calls_left; /* 0: nothing fails */
 static enum err failure;
 static bool has_failed;
+static int syncs;
 
 static bool fails(void)
 {
@@ -33,6 +36,18 @@ static bool fails(void)
         return __real_##name arguments;   \
     }
 
+/* The same for one that syncs. */
+#define WRAP_SYNC(name, parameters, arguments) \
+    enum err __real_##name parameters;         \
+    enum err __wrap_##name parameters;         \
+    enum err __wrap_##name parameters          \
+    {                                          \
+        syncs++;                               \
+        if (fails())                           \
+            return failure;                    \
+        return __real_##name arguments;        \
+    }
+
 WRAP(os_file_open,
      (struct os_dir * dir, const char *name, enum os_file_mode mode, struct os_file **file_out),
      (dir, name, mode, file_out))
@@ -42,13 +57,13 @@ WRAP(os_file_read,
      (file, pos, bytes_out, size, read_out))
 WRAP(os_file_write, (struct os_file * file, int64_t pos, const void *bytes, size_t size),
      (file, pos, bytes, size))
-WRAP(os_file_sync, (struct os_file * file), (file))
+WRAP_SYNC(os_file_sync, (struct os_file * file), (file))
 WRAP(os_file_truncate, (struct os_file * file, int64_t size), (file, size))
 WRAP(os_file_zero_fill, (struct os_file * file, int64_t pos, int64_t size), (file, pos, size))
 WRAP(os_dir_open_in,
      (struct os_dir * parent, const char *name, bool create, struct os_dir **dir_out),
      (parent, name, create, dir_out))
-WRAP(os_dir_sync, (struct os_dir * dir), (dir))
+WRAP_SYNC(os_dir_sync, (struct os_dir * dir), (dir))
 WRAP(os_dir_list,
      (struct os_dir * dir, bool (*each)(void *ctx, const char *name, bool is_dir), void *ctx),
      (dir, each, ctx))
@@ -215,7 +230,50 @@ static void a_failed_sync_breaks_log_and_root(void **state)
     rig_close(&r);
 }
 
-TESTS(test_fail, cmocka_unit_test(every_call_fails_once_with_an_io_error),
+/* What a hundred new logs and their first records cost. */
+static void creation_syncs_nothing(void **state)
+{
+    enum { LOGS = 100 };
+    static const struct uuid id = {{1, [15] = 7}};
+    struct log *logs[LOGS];
+    struct rig r;
+    struct buf batch;
+
+    (void)state;
+    rig_open(&r);
+    syncs = 0;
+    for (int i = 0; i < LOGS; i++) {
+        char name[16];
+        struct log_open open = {r.root, name, &r.options, r.wall_ms};
+
+        snprintf(name, sizeof(name), "new-%d", i);
+        assert_int_equal(log_open(&open, &logs[i], NULL, &r.report), E_OK);
+        assert_int_equal(log_set_topic_id(logs[i], id), E_OK);
+        assert_int_equal(log_begin_epoch(logs[i], 3), E_OK);
+        assert_int_equal(log_sync(logs[i]), E_OK);
+    }
+    assert_int_equal(syncs, 0);
+    for (int i = 0; i < LOGS; i++) {
+        struct log_appended appended;
+        struct log_append append = {.leader_epoch = 3, .wall_ms = r.wall_ms};
+
+        buf_init(&batch, 4096);
+        rig_build(&(struct rig_batch){.count = 1, .value_size = 10}, 0, 3, 0, &batch);
+        append.bytes = batch.at;
+        append.size = batch.size;
+        assert_int_equal(log_append(logs[i], &append, &appended), E_OK);
+        buf_release(&batch);
+        if (i == 0)
+            assert_int_equal(syncs, 2); /* the root and the checkpoint's file */
+    }
+    assert_int_equal(syncs, 1 + LOGS); /* the root once for all of them */
+    for (int i = 0; i < LOGS; i++)
+        log_close(logs[i]);
+    rig_close(&r);
+}
+
+TESTS(test_fail, cmocka_unit_test(creation_syncs_nothing),
+      cmocka_unit_test(every_call_fails_once_with_an_io_error),
       cmocka_unit_test(every_call_fails_once_for_want_of_space),
       cmocka_unit_test(every_call_fails_once_for_want_of_descriptors),
       cmocka_unit_test(a_failed_sync_breaks_log_and_root));

@@ -1,0 +1,168 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "os/dir.h"
+#include "os/file.h"
+#include "rig.h"
+#include "unit.h"
+
+/* What a crash may leave of a log that never had a record, and of one that has its first. */
+static const char FIRST[] = "00000000000000000000.log";
+static const char METADATA[] = "partition.metadata";
+static const char EPOCHS[] = "leader-epoch-checkpoint";
+static const char CHECKPOINT[] = "dlog.checkpoint";
+static const struct uuid OURS = {{1, [15] = 7}};
+static const struct uuid OTHERS = {{2, [15] = 9}};
+
+enum left { LEFT_WHOLE, LEFT_EMPTY, LEFT_ZEROES, LEFT_GONE, LEFT_COUNT };
+
+/* Make `name` be what is left of it. */
+static void leave(struct rig *r, const char *name, enum left left)
+{
+    static const uint8_t zeroes[512];
+    struct os_file *file;
+    int64_t size;
+
+    if (left == LEFT_WHOLE)
+        return;
+    if (left == LEFT_GONE) {
+        assert_int_equal(os_dir_remove_file(r->dir, name), E_OK);
+        return;
+    }
+    assert_int_equal(os_file_open(r->dir, name, OS_FILE_WRITE, &file), E_OK);
+    assert_int_equal(os_file_size(file, &size), E_OK);
+    assert_int_equal(os_file_truncate(file, 0), E_OK);
+    if (left == LEFT_ZEROES)
+        assert_int_equal(os_file_write(file, 0, zeroes, (size_t)size), E_OK);
+    os_file_unref(file);
+}
+
+static void dir_again(struct rig *r)
+{
+    assert_int_equal(os_dir_open_in(log_root_dir(r->root), "t-0", false, &r->dir), E_OK);
+}
+
+static void a_half_created_log_is_created_again(void **state)
+{
+    (void)state;
+    for (int i = 0; i < LEFT_COUNT * LEFT_COUNT * 2; i++) {
+        enum left metadata = (enum left)(i % LEFT_COUNT);
+        enum left epochs = (enum left)(i / LEFT_COUNT % LEFT_COUNT);
+        enum left segment = i / LEFT_COUNT / LEFT_COUNT == 0 ? LEFT_WHOLE : LEFT_GONE;
+        struct rig r;
+
+        rig_open(&r);
+        assert_int_equal(log_set_topic_id(r.log, OURS), E_OK);
+        assert_int_equal(log_begin_epoch(r.log, 5), E_OK);
+        rig_crash(&r);
+        dir_again(&r);
+        assert_false(rig_has_file(&r, CHECKPOINT));
+        leave(&r, METADATA, metadata);
+        leave(&r, EPOCHS, epochs);
+        leave(&r, FIRST, segment);
+        assert_int_equal(rig_open_log(&r), E_OK);
+        assert_true(r.recovery.was_clean);
+        if (metadata == LEFT_WHOLE && segment == LEFT_WHOLE)
+            assert_true(uuid_equal(log_topic_id(r.log), OURS));
+        else
+            assert_true(uuid_is_zero(log_topic_id(r.log)));
+        assert_int_equal(log_set_topic_id(r.log, OURS), E_OK);
+        assert_int_equal(log_begin_epoch(r.log, 5), E_OK);
+        assert_int_equal(log_latest_epoch(r.log), 5);
+        rig_fill(&r, 3, 100);
+        rig_reopen(&r);
+        assert_true(uuid_equal(log_topic_id(r.log), OURS));
+        assert_int_equal(log_latest_epoch(r.log), 5);
+        assert_int_equal(rig_check_all(&r), 3);
+        rig_close(&r);
+    }
+}
+
+/* A directory that lost its id may be another topic's next: it never had a record. */
+static void an_empty_directory_takes_a_new_id(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    assert_int_equal(log_set_topic_id(r.log, OURS), E_OK);
+    rig_crash(&r);
+    assert_true(uuid_equal(log_root_topic_id(r.root, "t-0"), OURS));
+    assert_int_equal(rig_open_log(&r), E_OK);
+    assert_int_equal(log_set_topic_id(r.log, OTHERS), E_OK);
+    rig_fill(&r, 1, 100);
+    rig_crash(&r);
+    assert_true(uuid_equal(log_root_topic_id(r.root, "t-0"), OTHERS));
+    rig_close(&r);
+}
+
+/* With the first record the checkpoint says whose it is, whatever became of the other files. */
+static void the_first_record_settles_whose_it_is(void **state)
+{
+    (void)state;
+    for (int i = 0; i < LEFT_COUNT * LEFT_COUNT; i++) {
+        struct rig r;
+
+        rig_open(&r);
+        assert_int_equal(log_set_topic_id(r.log, OURS), E_OK);
+        assert_int_equal(log_begin_epoch(r.log, 5), E_OK);
+        rig_fill(&r, 2, 100);
+        rig_crash(&r);
+        dir_again(&r);
+        leave(&r, METADATA, (enum left)(i % LEFT_COUNT));
+        leave(&r, EPOCHS, (enum left)(i / LEFT_COUNT));
+        assert_true(uuid_equal(log_root_topic_id(r.root, "t-0"), OURS));
+        assert_int_equal(rig_open_log(&r), E_OK);
+        assert_true(uuid_equal(log_topic_id(r.log), OURS));
+        assert_int_equal(log_latest_epoch(r.log), 5);
+        assert_int_equal(rig_check_all(&r), 2);
+        assert_true(rig_file_size(&r, METADATA) > 0); /* Kafka looks there */
+        assert_int_equal(os_dir_remove_file(r.dir, CHECKPOINT), E_OK);
+        assert_true(uuid_equal(log_root_topic_id(r.root, "t-0"), OURS));
+        rig_close(&r);
+    }
+}
+
+/* Epochs that were not synced with the directory are before a checkpoint passes their batches. */
+static void a_checkpoint_makes_epochs_durable(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    assert_int_equal(log_begin_epoch(r.log, 5), E_OK);
+    leave(&r, EPOCHS, LEFT_GONE);
+    rig_fill(&r, 2, 100);
+    rig_reopen(&r); /* moves the recovery point to the end */
+    assert_true(r.recovery.was_clean);
+    assert_int_equal(log_latest_epoch(r.log), 5);
+    rig_close(&r);
+}
+
+/* The same when it was opened again without a record: who knows what was synced. */
+static void a_settled_log_without_records_keeps_loose_epochs(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    assert_int_equal(log_begin_epoch(r.log, 5), E_OK);
+    rig_fill(&r, 1, 100);
+    assert_int_equal(log_truncate(r.log, 0), E_OK);
+    assert_int_equal(log_begin_epoch(r.log, 6), E_OK);
+    rig_crash(&r);
+    dir_again(&r);
+    assert_int_equal(rig_open_log(&r), E_OK);
+    assert_int_equal(log_latest_epoch(r.log), 6);
+    leave(&r, EPOCHS, LEFT_GONE);
+    rig_fill(&r, 2, 100);
+    rig_reopen(&r);
+    assert_int_equal(log_latest_epoch(r.log), 6);
+    rig_close(&r);
+}
+
+TESTS(test_create, cmocka_unit_test(a_half_created_log_is_created_again),
+      cmocka_unit_test(an_empty_directory_takes_a_new_id),
+      cmocka_unit_test(the_first_record_settles_whose_it_is),
+      cmocka_unit_test(a_checkpoint_makes_epochs_durable),
+      cmocka_unit_test(a_settled_log_without_records_keeps_loose_epochs));
