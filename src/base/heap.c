@@ -87,9 +87,11 @@ static void sift_down(struct heap *h, const struct heap_node *n)
     for (;;) {
         struct heap_node *least = n->left;
 
+        if (least == NULL) /* then it has no right one either: the tree is complete */
+            return;
         if (n->right != NULL && is_before(n->right, least))
             least = n->right;
-        if (least == NULL || !is_before(least, n))
+        if (!is_before(least, n))
             return;
         rise(h, least);
     }

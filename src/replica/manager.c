@@ -486,6 +486,7 @@ static void on_maintain(struct loop_timer *timer)
     for (size_t i = 0; i < count; i++) {
         struct list_node *node = list_pop_front(&m->turns);
 
+        assert(node != NULL); /* as many are in turns as in entries */
         list_push_back(&m->turns, node);
         maintain(m, LIST_ENTRY(node, struct replica_entry, node));
     }

@@ -124,7 +124,6 @@ static void on_flush_timer(struct loop_timer *timer)
 
 void partition_append(struct partition *p, struct partition_append *op)
 {
-    struct list_node *last = list_last(&p->waiting);
     struct log_append append = {
         .bytes = op->bytes,
         .size = op->size,
@@ -145,11 +144,12 @@ void partition_append(struct partition *p, struct partition_append *op)
         schedule_flush(p);
     }
     /* One that failed, or a duplicate of an old one, still ends after those before it. */
-    if (last != NULL) {
-        int64_t before = LIST_ENTRY(last, struct partition_append, node)->done_offset;
+    if (!list_is_empty(&p->waiting)) {
+        const struct partition_append *before =
+            LIST_ENTRY(list_last(&p->waiting), struct partition_append, node);
 
-        if (op->done_offset < before)
-            op->done_offset = before;
+        if (op->done_offset < before->done_offset)
+            op->done_offset = before->done_offset;
     }
     list_push_back(&p->waiting, &op->node);
     partition_touch(p);

@@ -24,10 +24,13 @@ void sim_mem_init(struct sim_mem *mem)
 
 void sim_mem_reclaim(struct sim_mem *mem)
 {
-    struct list_node *node;
+    struct list_node *next;
 
-    while ((node = list_pop_front(&mem->blocks)) != NULL)
+    for (struct list_node *node = mem->blocks.next; node != &mem->blocks; node = next) {
+        next = node->next;
         free(LIST_ENTRY(node, struct block, node));
+    }
+    list_init(&mem->blocks);
     mem->bytes = 0;
 }
 

@@ -218,14 +218,15 @@ static void on_arrival(struct sim_event *event)
 {
     struct sim_end *end = LIST_ENTRY(event, struct sim_end, arrival);
     struct sim_world *world = end->link->world;
-    struct segment *segment = LIST_ENTRY(list_first(&end->flying), struct segment, entry);
+    struct segment *segment;
 
     if (cut_find(world, peer_of(end)->node, end->node) != NULL) {
         wait_for_heal(end);
         return;
     }
     end->stuck_since_ns = -1;
-    list_remove(&segment->entry);
+    assert(!list_is_empty(&end->flying));
+    segment = LIST_ENTRY(list_pop_front(&end->flying), struct segment, entry);
     end->flying_bytes -= segment->size;
     if (!list_is_empty(&end->flying))
         sim_event_at(world, event,
