@@ -59,19 +59,21 @@ struct server {
     int file;
     int epoll;
     off_t end;
-    uint32_t crc; /* so that nobody drops the work */
-    struct peer *turn[CONNS_MAX];
+    uint32_t crc;                  /* so that nobody drops the work */
+    struct peer *peers[CONNS_MAX]; /* by descriptor */
+    struct peer *turn[CONNS_MAX];  /* the ones to answer at the end of the turn */
     size_t turn_count;
 };
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
     perror(what);
     _exit(1);
 }
 
-static void drop(struct peer *peer)
+static void drop(struct server *s, struct peer *peer)
 {
+    s->peers[peer->fd] = NULL;
     close(peer->fd);
     free(peer->in);
     free(peer->out);
@@ -192,7 +194,7 @@ static bool serve_input(struct server *s, struct peer *peer)
 static void accept_one(struct server *s, int listener)
 {
     struct peer *peer = calloc(1, sizeof(*peer));
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
+    struct epoll_event event = {.events = EPOLLIN};
     int on = 1;
 
     if (peer == NULL)
@@ -200,8 +202,10 @@ static void accept_one(struct server *s, int listener)
     peer->fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     peer->in = malloc(IN_SIZE);
     peer->out = malloc(OUT_SIZE);
-    if (peer->fd < 0 || peer->in == NULL || peer->out == NULL)
+    if (peer->fd < 0 || peer->fd >= CONNS_MAX || peer->in == NULL || peer->out == NULL)
         die("accept");
+    s->peers[peer->fd] = peer;
+    event.data.fd = peer->fd;
     setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, peer->fd, &event) != 0)
         die("epoll_ctl");
@@ -239,7 +243,7 @@ static int listen_anywhere(void)
 
 static void serve(struct server *s, int listener)
 {
-    struct epoll_event events[256], first = {.events = EPOLLIN, .data.ptr = NULL};
+    struct epoll_event events[256], first = {.events = EPOLLIN, .data.fd = listener};
 
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (s->epoll < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, listener, &first) != 0)
@@ -248,13 +252,13 @@ static void serve(struct server *s, int listener)
         int count = epoll_wait(s->epoll, events, 256, -1);
 
         for (int i = 0; i < count; i++) {
-            struct peer *peer = events[i].data.ptr;
+            int fd = events[i].data.fd;
 
-            if (peer == NULL)
+            if (fd == listener)
                 accept_one(s, listener);
-            else if (!serve_input(s, peer)) {
+            else if (!serve_input(s, s->peers[fd])) {
                 end_turn(s); /* so that nobody in the turn is freed */
-                drop(peer);
+                drop(s, s->peers[fd]);
             }
         }
         end_turn(s);

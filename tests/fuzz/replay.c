@@ -19,24 +19,26 @@ enum { INPUT_MAX = 1 << 20, RANDOM_SIZE_MAX = 600, RANDOM_INPUTS = 20000 };
 static int file_run(const char *path)
 {
     uint8_t *bytes = malloc(INPUT_MAX);
-    FILE *f = fopen(path, "rb");
+    FILE *f = bytes == NULL ? NULL : fopen(path, "rb");
+    uint8_t *exact = NULL; /* ends where the input ends, for the sanitizers */
     size_t size;
-    uint8_t *exact;
+    int failed;
 
-    if (bytes == NULL || f == NULL) {
-        perror(path);
-        return 1;
+    if (f != NULL) {
+        size = fread(bytes, 1, INPUT_MAX, f);
+        fclose(f);
+        exact = malloc(size + 1);
     }
-    size = fread(bytes, 1, INPUT_MAX, f);
-    fclose(f);
-    exact = malloc(size + 1); /* ends where the input ends, for the sanitizers */
-    if (exact == NULL)
-        return 1;
-    memcpy(exact + 1, bytes, size);
+    if (exact != NULL) {
+        memcpy(exact + 1, bytes, size);
+        LLVMFuzzerTestOneInput(exact + 1, size);
+    }
+    failed = exact == NULL;
+    if (failed)
+        perror(path);
     free(bytes);
-    LLVMFuzzerTestOneInput(exact + 1, size);
     free(exact);
-    return 0;
+    return failed;
 }
 
 static int path_run(const char *path)

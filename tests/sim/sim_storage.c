@@ -680,10 +680,11 @@ int main(int argc, char **argv)
     seed = strtoull(argv[at], NULL, 10);
     count = at + 1 < argc ? strtoull(argv[at + 1], NULL, 10) : 1;
     for (uint64_t i = 0; i < count; i++) {
-        uint64_t hash = run_seed(seed + i, is_verbose ? stdout : NULL);
+        uint64_t number = seed + i;
+        uint64_t hash = run_seed(number, is_verbose ? stdout : NULL);
 
-        if (is_twice && run_seed(seed + i, NULL) != hash) {
-            printf("FAILED seed %llu: the second run differs\n", (unsigned long long)(seed + i));
+        if (is_twice && run_seed(number, NULL) != hash) {
+            printf("FAILED seed %llu: the second run differs\n", (unsigned long long)number);
             return 1;
         }
     }

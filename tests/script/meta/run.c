@@ -10,8 +10,10 @@
  *     create|validate NAME [partitions=N] [replication=N] [assign=1,2/2,3] [SETTING=VALUE]...
  *     delete NAME | delete id=T1
  *     grow NAME COUNT [assign=1,2]
- *     alter|replace topic|broker NAME [set:SETTING=VALUE] [delete:SETTING] [append:...]
- * [subtract:...] ids                   a block of producer ids show                  the image
+ *     alter|replace topic|broker NAME CHANGE...
+ *           a CHANGE is set:SETTING=VALUE, delete:SETTING, append:... or subtract:...
+ *     ids   a block of producer ids
+ *     show  the image
  *
  * Answers start with "> ". Topic ids are shown as T1, T2, ... by appearance.
  */
@@ -41,6 +43,16 @@ struct item {
     char *words[WORDS_MAX];
     int count;
 };
+
+/* A word that the event cannot do without. */
+static char *word_at(const struct item *item, int at)
+{
+    if (at >= item->count) {
+        fprintf(stderr, "%s: word %d is missing\n", item->count > 0 ? item->words[0] : "?", at);
+        abort();
+    }
+    return item->words[at];
+}
 
 struct run {
     struct meta_image *image;
@@ -276,7 +288,7 @@ static struct wire_create_topics_request_creatable_topic parse_create(struct run
                                                                       const struct item *item)
 {
     struct wire_create_topics_request_creatable_topic t = {
-        .name = slice_of_text(item->count > 1 ? item->words[1] : ""),
+        .name = slice_of_text(item->count > 1 ? word_at(item, 1) : ""),
         .num_partitions = -1,
         .replication_factor = -1};
 
@@ -325,12 +337,12 @@ static void do_delete(struct run *r, struct meta_control *c, struct item *items,
 
     for (int i = 0; i < count; i++) {
         for (int w = 1; w < items[i].count; w++) {
-            const char *id = after(items[i].words[w], "id=");
+            const char *id = after(word_at(&items[i], w), "id=");
 
             if (id != NULL)
                 states[i].topic_id = id_of(r, id);
             else
-                states[i].name = slice_of_text(items[i].words[w]);
+                states[i].name = slice_of_text(word_at(&items[i], w));
         }
     }
     if (meta_delete_topics(c, &request, &results) != E_OK)
@@ -347,12 +359,12 @@ static void do_grow(struct run *r, struct meta_control *c, struct item *items, i
 
     for (int i = 0; i < count; i++) {
         wire_create_partitions_request_create_partitions_topic_init(&topics[i]);
-        topics[i].name = slice_of_text(items[i].words[1]);
-        topics[i].count = (int32_t)strtol(items[i].words[2], NULL, 10);
+        topics[i].name = slice_of_text(word_at(&items[i], 1));
+        topics[i].count = (int32_t)strtol(word_at(&items[i], 2), NULL, 10);
         topics[i].assignments_count = -1;
         if (items[i].count > 3) {
-            assigned[i].broker_ids =
-                parse_ids(r, after(items[i].words[3], "assign="), &assigned[i].broker_ids_count);
+            assigned[i].broker_ids = parse_ids(r, after(word_at(&items[i], 3), "assign="),
+                                               &assigned[i].broker_ids_count);
             topics[i].assignments = &assigned[i];
             topics[i].assignments_count = 1;
         }
@@ -393,15 +405,15 @@ static void do_alter(struct run *r, struct meta_control *c, struct item *items, 
     for (int i = 0; i < count; i++) {
         int first = 3;
 
-        resources[i].type = strcmp(items[i].words[1], "topic") == 0    ? META_RESOURCE_TOPIC
-                            : strcmp(items[i].words[1], "broker") == 0 ? META_RESOURCE_BROKER
-                                                                       : 99;
-        resources[i].name = slice_of_text(items[i].words[2]);
+        resources[i].type = strcmp(word_at(&items[i], 1), "topic") == 0    ? META_RESOURCE_TOPIC
+                            : strcmp(word_at(&items[i], 1), "broker") == 0 ? META_RESOURCE_BROKER
+                                                                           : 99;
+        resources[i].name = slice_of_text(word_at(&items[i], 2));
         if (slice_equal_text(resources[i].name, "default"))
             resources[i].name = slice_of_text("");
         resources[i].alters = alters[i];
         for (int w = first; w < items[i].count; w++)
-            alters[i][resources[i].alter_count++] = parse_alter(items[i].words[w]);
+            alters[i][resources[i].alter_count++] = parse_alter(word_at(&items[i], w));
     }
     if (meta_alter_configs(c, &request, &results) != E_OK)
         abort();
@@ -416,7 +428,7 @@ static void do_register(struct run *r, struct meta_control *c, const struct item
     struct meta_endpoint endpoint = {
         .name = slice_of_text("PLAINTEXT"), .host = slice_of_text("localhost"), .port = 9092};
     struct meta_registration registration = {
-        .broker_id = (int32_t)strtol(item->words[1], NULL, 10),
+        .broker_id = (int32_t)strtol(word_at(item, 1), NULL, 10),
         .broker_epoch = r->offset,
         .endpoints = &endpoint,
         .endpoint_count = 1,
@@ -486,7 +498,7 @@ static int split(char *line, struct item *items)
             if (++count == ITEMS_MAX)
                 abort();
             items[count].count = 0;
-            items[count].words[items[count].count++] = items[0].words[0];
+            items[count].words[items[count].count++] = word_at(&items[0], 0);
         } else if (items[count].count < WORDS_MAX) {
             items[count].words[items[count].count++] =
                 strcmp(word, "''") == 0 ? word + strlen(word) : word;
@@ -507,7 +519,7 @@ static void step(struct run *r, char *line)
     };
     struct item items[ITEMS_MAX];
     int count = split(line, items);
-    const char *event = count == 0 ? "" : items[0].words[0];
+    const char *event = count == 0 ? "" : word_at(&items[0], 0);
     int64_t first;
 
     if (strcmp(event, "bootstrap") == 0 && meta_bootstrap(&c) != E_OK)
@@ -574,13 +586,18 @@ static int compare(const char *path, const char *expected, const char *found)
 int main(int argc, char **argv)
 {
     struct run r = {.out = calloc(1, TEXT_MAX)};
-    char *text = argc == 2 ? file_read(argv[1]) : NULL;
-    char *expected = argc == 2 ? strdup(text) : NULL;
-    char *next;
+    char *text, *expected, *next;
     int failed;
 
-    if (text == NULL || expected == NULL || r.out == NULL)
+    if (argc != 2 || r.out == NULL) {
+        fprintf(stderr, "usage: script-meta FILE\n");
+        free(r.out);
         return 2;
+    }
+    text = file_read(argv[1]);
+    expected = strdup(text);
+    if (expected == NULL)
+        abort();
     r.image = meta_image_new(1);
     rng_init(&r.rng, 1);
     arena_init(&r.arena, 64 * 1024 * 1024);
