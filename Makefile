@@ -131,10 +131,10 @@ format: ## let clang-format decide the spacing
 format-check:
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
 
-lint: deps-lint build-clang build-lint/build.ninja ## clang-tidy, cppcheck, gcc -fanalyzer, Python and shell checkers
+lint: deps-lint build-clang/build.ninja build-lint/build.ninja ## clang-tidy, cppcheck, gcc -fanalyzer, Python and shell checkers
 	$(Q)tools/lint.sh $(PYTHON) -- $(PY_FILES) -- $(SH_FILES)
 
-hooks: ## check format, tidy and lint of what changed before each git commit
+hooks: ## check format, tidy and lint of what is staged before each git commit
 	$(Q)git config core.hooksPath tools/hooks && echo "git runs tools/hooks/pre-commit from now on"
 
 clean: ## remove everything that was built

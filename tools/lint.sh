@@ -3,7 +3,7 @@
 #
 #   tools/lint.sh PYTHON -- PYTHON_FILE... -- SHELL_FILE...
 # The analyzers of gcc and cppcheck look at src/ only: tests do not check each malloc.
-# Reads build-clang/compile_commands.json for clang-tidy and cppcheck; rebuilds build-lint.
+# Needs build-clang and build-lint configured, not built.
 set -uo pipefail
 python=$1
 shift 2
@@ -23,23 +23,27 @@ check() {
 
 analyzer() {
     # Only what changed is compiled again, so the warnings of what did not must be kept.
-    local log=build-lint/analyzer.log
-    ninja -C build-lint >>"$log" 2>&1 || { tail -40 "$log"; return 1; }
+    local log=build-lint/analyzer.log archives
+    mapfile -t archives < <(ninja -C build-lint -t targets all | sed -n 's/^\(lib[a-z_]*\.a\):.*/\1/p')
+    ninja -C build-lint "${archives[@]}" >>"$log" 2>&1 || { tail -40 "$log"; return 1; }
     ! grep -A12 -E '^\.\./(src|include)/.* warning: .*\[-Wanalyzer' "$log" || { rm -f "$log"; ninja -C build-lint -t clean >/dev/null; return 1; }
 }
 tidy() {
-    run-clang-tidy -quiet -p build-clang -j "$(nproc)" "^$PWD/(src|tests|bench)/" >build-clang/tidy.log 2>/dev/null
-    local status=$?
-    [ $status -eq 0 ] || grep -E '(warning|error): ' -A3 build-clang/tidy.log | head -200
-    return $status
+    local log=build-clang/lint/tidy.log
+    run-clang-tidy -quiet -p build-clang/lint -j "$(nproc)" "^$PWD/(src|tests|bench|examples)/" \
+        >"$log" 2>"$log.errors" && return
+    grep -E '(warning|error): ' -A3 "$log" | head -200
+    grep -qE '(warning|error): ' "$log" || tail "$log.errors"
+    return 1
 }
 cpp() {
-    cppcheck --quiet --project=build-clang/compile_commands.json --error-exitcode=1 --inline-suppr \
+    mkdir -p build-clang/lint/cppcheck
+    cppcheck --quiet --project=build-clang/lint/compile_commands.json --error-exitcode=1 --inline-suppr \
         --enable=warning,performance,portability --library=posix --std=c11 -j "$(nproc)" \
-        --suppressions-list=tools/cppcheck.txt --file-filter='*/src/*' --cppcheck-build-dir=build-clang/cppcheck
+        --suppressions-list=tools/cppcheck.txt --file-filter='*/src/*' --cppcheck-build-dir=build-clang/lint/cppcheck
 }
 
-mkdir -p build-clang/cppcheck
+"$python" tools/compile_commands.py build-clang build-clang/lint || exit 1
 check "gcc -fanalyzer" analyzer
 check clang-tidy tidy
 check cppcheck cpp
