@@ -31,7 +31,7 @@ static void fire_watches(struct partition *p)
 
 static int64_t stable_offset(const struct partition *p)
 {
-    int64_t unstable = log_first_unstable_offset(p->log);
+    int64_t unstable = log_first_unstable_offset(p->log, p->high_watermark);
 
     return unstable < p->high_watermark ? unstable : p->high_watermark;
 }

@@ -153,7 +153,7 @@ static void log_free(struct log *log)
     vec_release(&log->segments);
     vec_release(&log->snapshots);
     vec_release(&log->deletions);
-    buf_release(&log->begun_snapshot);
+    log_snapshot_release(&log->begun_snapshot);
     epoch_release(&log->epochs);
     producer_release(&log->producers);
     mem_free(log->name);
@@ -170,7 +170,7 @@ static struct log *log_new(const struct log_open *open)
     vec_init(&log->segments, sizeof(struct segment *), LOG_SEGMENTS_MAX);
     vec_init(&log->snapshots, sizeof(int64_t), 2 * LOG_SEGMENTS_MAX);
     vec_init(&log->deletions, sizeof(struct log_deletion), LOG_SEGMENTS_MAX);
-    buf_init(&log->begun_snapshot, SEGMENT_INDEX_BYTES_MAX);
+    log_snapshot_init(&log->begun_snapshot);
     epoch_init(&log->epochs);
     producer_init(&log->producers);
     log_memo_clear(log);
@@ -336,11 +336,4 @@ void log_epoch_end(const struct log *log, int32_t epoch, int32_t *epoch_out, int
 int32_t log_epoch_at(const struct log *log, int64_t offset)
 {
     return offset >= log->end_offset ? -1 : epoch_at(&log->epochs, offset);
-}
-
-int64_t log_first_unstable_offset(const struct log *log)
-{
-    int64_t first = log->producers.first_txn_offset;
-
-    return first >= 0 ? first : log->end_offset;
 }

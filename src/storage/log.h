@@ -23,7 +23,7 @@ struct os_file;
  *           that was begun may run on another thread.
  * Lifetime: log_open() .. log_close(); ranges that were handed out keep their
  *           file open by themselves.
- * Format:   docs/storage.md: Kafka's files; docs/format/segment.md says where ours hold more.
+ * Format:   docs/storage.md, docs/format/segment.md: Kafka's files, and ours beside them.
  *
  * Invariants
  *   (1) start_offset <= synced_offset <= end_offset
@@ -269,5 +269,30 @@ void log_epoch_end(const struct log *log, int32_t epoch, int32_t *epoch_out, int
 /* Epoch of the batch at `offset`; -1 if unknown. */
 int32_t log_epoch_at(const struct log *log, int64_t offset);
 
-/* First offset of the oldest open transaction, or the end: bounds the last stable offset. */
-int64_t log_first_unstable_offset(const struct log *log);
+/*
+ * First offset of the oldest transaction that is open or whose marker is not below
+ * `high_watermark`, else the end: bounds the last stable offset (KIP-98). The high watermark
+ * never goes back between calls, but with log_truncate().
+ */
+int64_t log_first_unstable_offset(struct log *log, int64_t high_watermark);
+
+/*
+ * What a read_committed fetch at `from` has to be told: the aborted transactions
+ * that have records in [from, to), in the order of their markers. As in Kafka some may be
+ * told that have none there. `each` ends the walk with an error, which is returned.
+ *
+ *   E_IO, E_NOMEM
+ */
+struct log_aborted_txn {
+    int64_t producer_id;
+    int64_t first_offset;
+};
+
+NODISCARD enum err log_aborted(struct log *log, int64_t from, int64_t to,
+                               enum err (*each)(void *ctx, const struct log_aborted_txn *aborted),
+                               void *ctx);
+
+/* An offset above all batches of a range that log_read() gave out now: Kafka's `to`. E_IO, E_NOMEM
+ */
+NODISCARD enum err log_range_upper(struct log *log, const struct log_range *range,
+                                   int64_t *offset_out);

@@ -278,15 +278,19 @@ static enum err note(struct log *log, struct segment *s, const struct pending *p
     struct batch_iter it = batch_iter_init(p->bytes);
     struct batch_view view;
     int64_t base = s->size;
+    struct txn_aborted aborted;
+    bool is_aborted = false;
     enum err e = E_OK;
 
     while (e == E_OK && batch_iter_next(&it, &view)) {
         e = segment_note_batch(s, &view.header, base + (int64_t)view.pos,
                                log->options.index_interval_bytes);
         if (e == E_OK)
-            e = producer_apply(&log->producers, &view.header, view.bytes);
+            e = producer_apply(&log->producers, &view.header, view.bytes, &is_aborted, &aborted);
         if (e == E_CORRUPT)
             e = E_OK; /* a marker nobody can read ends nothing */
+        if (e == E_OK && is_aborted)
+            e = txn_index_add(&s->aborted, &aborted);
     }
     if (e != E_OK)
         return log_break(log, e);
@@ -367,6 +371,8 @@ enum err log_append(struct log *log, const struct log_append *append,
         (!append->is_replica && (int64_t)append->size > log->options.segment_bytes))
         return E_TOO_BIG;
     e = log_use_indexes(log, log_active(log));
+    if (e == E_OK)
+        e = log_use_aborted(log, log_active(log), log->end_offset);
     if (e == E_OK)
         e = make_room(log, &p);
     if (e != E_OK)

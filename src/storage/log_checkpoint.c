@@ -222,7 +222,7 @@ static enum err write_indexes(struct log *log, struct os_dir *dir, const struct 
 }
 
 enum err log_checkpoint_write(struct log *log, struct os_dir *dir, const struct log_point *point,
-                              const struct buf *snapshot)
+                              const struct log_snapshot *snapshot)
 {
     struct log_point before = log->recovery;
     bool had_snapshot = log->recovery_has_snapshot;
@@ -236,7 +236,7 @@ enum err log_checkpoint_write(struct log *log, struct os_dir *dir, const struct 
         return e;
     log->recovery = *point;
     log->recovery_has_snapshot =
-        snapshot != NULL ? snapshot->size > 0 : producer_count(&log->producers) > 0;
+        snapshot != NULL ? snapshot->producers.size > 0 : producer_count(&log->producers) > 0;
     e = log_checkpoint_rewrite(log, dir);
     if (e != E_OK) {
         log->recovery = before;

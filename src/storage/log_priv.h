@@ -60,6 +60,12 @@ struct log_deletion {
     int64_t due_ms;
 };
 
+/* The producers of an offset, encoded: what goes into .snapshot and .window. Empty: none. */
+struct log_snapshot {
+    struct buf producers;
+    struct buf window;
+};
+
 struct log {
     struct log_root *root;
     char *name;
@@ -79,7 +85,7 @@ struct log {
 
     struct log_point recovery; /* what the checkpoint file says */
     struct log_point begun;    /* of a sync that will end in a checkpoint; offset -1: none */
-    struct buf begun_snapshot; /* the producers then */
+    struct log_snapshot begun_snapshot; /* the producers then */
     int64_t max_timestamp;
     int64_t max_timestamp_offset;
     int64_t wall_ms;         /* the latest we were told */
@@ -145,6 +151,7 @@ static inline void log_close_indexes(struct segment *s)
 {
     segment_index_close(&s->offsets);
     segment_index_close(&s->times);
+    txn_index_close(&s->aborted);
 }
 
 void log_memo_clear(struct log *log);
@@ -225,7 +232,8 @@ NODISCARD enum err log_checkpoint_decode(struct log_checkpoint *c, struct slice 
  * now) and the checkpoint.
  */
 NODISCARD enum err log_checkpoint_write(struct log *log, struct os_dir *dir,
-                                        const struct log_point *point, const struct buf *snapshot);
+                                        const struct log_point *point,
+                                        const struct log_snapshot *snapshot);
 
 /* The checkpoint file alone, with the recovery point that stands. */
 NODISCARD enum err log_checkpoint_rewrite(struct log *log, struct os_dir *dir);
@@ -241,24 +249,36 @@ NODISCARD enum err log_save_epochs(struct log *log, int32_t before, int64_t star
 
 /* ---- log_producers.c ---- */
 
-/* A producer snapshot file for `offset`; none when there are no producers. */
+void log_snapshot_init(struct log_snapshot *s);
+void log_snapshot_release(struct log_snapshot *s);
+
+/* The producers as they are now. E_NOMEM, E_TOO_BIG */
+NODISCARD enum err log_snapshot_encode(const struct log *log, struct log_snapshot *out);
+
+/* Producer snapshot files for `offset`, of the producers now when NULL; none when there are none.
+ */
 NODISCARD enum err log_write_snapshot(struct log *log, struct os_dir *dir, int64_t offset,
-                                      const struct buf *encoded);
+                                      const struct log_snapshot *encoded);
 
 /* Remove the snapshot files for offsets in [from, end) that no segment begins with. */
 NODISCARD enum err log_remove_snapshots(struct log *log, struct os_dir *dir, int64_t from,
                                         int64_t end);
 
-/* Load the newest good snapshot at or below `offset`; its offset, or the log start, to from_out. */
-NODISCARD enum err log_load_snapshot(struct log *log, struct os_dir *dir, int64_t offset,
-                                     int64_t *from_out);
+/* The producers as they were at `offset`: from a snapshot, and the log from there on. */
+NODISCARD enum err log_load_producers(struct log *log, struct os_dir *dir, int64_t offset);
 
-/* Apply the batches in [from, to) to the producers, by their headers. */
-NODISCARD enum err log_replay_producers(struct log *log, int64_t from, int64_t to);
-
-/* producer_apply() for the batch at `pos` of an open file: control batches are read. */
+/*
+ * producer_apply() for the batch at `pos` of an open file: control batches are read. What was
+ * aborted goes to `aborted`, if not NULL.
+ */
 NODISCARD enum err log_apply_batch(struct log *log, struct segment_scan *scan, int64_t pos,
-                                   const struct batch_header *h);
+                                   const struct batch_header *h, struct txn_index *aborted);
+
+/*
+ * The aborted transactions with markers in `s` below `end`, in memory. A file that is no
+ * transaction index is made anew from the log.
+ */
+NODISCARD enum err log_use_aborted(struct log *log, struct segment *s, int64_t end);
 
 /* ---- log_recover.c ---- */
 

@@ -30,26 +30,64 @@ static enum err note_snapshot(struct log *log, int64_t offset)
     return E_OK;
 }
 
-enum err log_write_snapshot(struct log *log, struct os_dir *dir, int64_t offset,
-                            const struct buf *encoded)
+void log_snapshot_init(struct log_snapshot *s)
 {
-    char name[SEGMENT_NAME_SIZE];
-    struct buf bytes;
+    buf_init(&s->producers, SNAPSHOT_BYTES_MAX);
+    buf_init(&s->window, SNAPSHOT_BYTES_MAX);
+}
+
+void log_snapshot_release(struct log_snapshot *s)
+{
+    buf_release(&s->producers);
+    buf_release(&s->window);
+}
+
+enum err log_snapshot_encode(const struct log *log, struct log_snapshot *out)
+{
     enum err e = E_OK;
 
-    if (encoded != NULL && encoded->size == 0)
+    buf_clear(&out->producers);
+    buf_clear(&out->window);
+    if (producer_count(&log->producers) == 0)
         return E_OK;
-    if (encoded == NULL && producer_count(&log->producers) == 0)
-        return E_OK;
-    buf_init(&bytes, SNAPSHOT_BYTES_MAX);
-    if (encoded == NULL)
-        e = producer_encode(&log->producers, &bytes);
-    segment_name(offset, ".snapshot", name);
+    e = producer_encode(&log->producers, &out->producers);
     if (e == E_OK)
-        e = os_dir_replace_file(dir, name, buf_slice(encoded != NULL ? encoded : &bytes));
+        e = producer_encode_window(&log->producers, buf_slice(&out->producers), &out->window);
+    return e;
+}
+
+/* The window says which snapshot it belongs to, so it may come before it or outlive it. */
+static enum err write_snapshot(struct log *log, struct os_dir *dir, int64_t offset,
+                               const struct log_snapshot *s)
+{
+    char name[SEGMENT_NAME_SIZE];
+    enum err e = E_OK;
+
+    if (s->producers.size == 0)
+        return E_OK;
+    segment_name(offset, ".snapshot", name);
+    e = os_dir_replace_file(dir, name, buf_slice(&s->producers));
     if (e == E_OK)
         e = note_snapshot(log, offset);
-    buf_release(&bytes);
+    segment_name(offset, ".window", name);
+    if (e == E_OK && s->window.size > 0)
+        e = os_dir_replace_file(dir, name, buf_slice(&s->window));
+    return e;
+}
+
+enum err log_write_snapshot(struct log *log, struct os_dir *dir, int64_t offset,
+                            const struct log_snapshot *encoded)
+{
+    struct log_snapshot now;
+    enum err e;
+
+    if (encoded != NULL)
+        return write_snapshot(log, dir, offset, encoded);
+    log_snapshot_init(&now);
+    e = log_snapshot_encode(log, &now);
+    if (e == E_OK)
+        e = write_snapshot(log, dir, offset, &now);
+    log_snapshot_release(&now);
     return e;
 }
 
@@ -59,73 +97,114 @@ static bool is_segment_base(const struct log *log, int64_t offset)
            log_segment_at(log, log_segment_index(log, offset))->base_offset == offset;
 }
 
-enum err log_remove_snapshots(struct log *log, struct os_dir *dir, int64_t from, int64_t end)
+static enum err remove_snapshot(struct os_dir *dir, int64_t offset)
 {
+    static const char *const suffixes[] = {".window", ".snapshot"};
     char name[SEGMENT_NAME_SIZE];
 
+    for (int i = 0; i < 2; i++) {
+        enum err e;
+
+        segment_name(offset, suffixes[i], name);
+        e = os_dir_remove_file(dir, name);
+        if (e != E_OK && e != E_NOT_FOUND)
+            return e;
+    }
+    return E_OK;
+}
+
+enum err log_remove_snapshots(struct log *log, struct os_dir *dir, int64_t from, int64_t end)
+{
     for (size_t i = log->snapshots.count; i-- > 0;) {
         int64_t offset = snapshot_at(log, i);
         enum err e;
 
         if (offset < from || offset >= end || is_segment_base(log, offset))
             continue;
-        segment_name(offset, ".snapshot", name);
-        e = os_dir_remove_file(dir, name);
-        if (e != E_OK && e != E_NOT_FOUND)
+        e = remove_snapshot(dir, offset);
+        if (e != E_OK)
             return e;
         vec_remove(&log->snapshots, i);
     }
     return E_OK;
 }
 
-enum err log_load_snapshot(struct log *log, struct os_dir *dir, int64_t offset, int64_t *from_out)
+static enum err read_snapshot(struct producers *ps, struct os_dir *dir, int64_t offset)
 {
     char name[SEGMENT_NAME_SIZE];
-    struct buf bytes;
-    enum err e = E_NOT_FOUND;
+    struct log_snapshot s;
+    enum err e;
 
-    producer_clear(&log->producers);
-    buf_init(&bytes, SNAPSHOT_BYTES_MAX);
+    log_snapshot_init(&s);
+    segment_name(offset, ".snapshot", name);
+    e = os_dir_read_file(dir, name, &s.producers);
+    if (e == E_OK)
+        e = producer_decode(ps, buf_slice(&s.producers));
+    segment_name(offset, ".window", name);
+    if (e == E_OK && os_dir_read_file(dir, name, &s.window) == E_OK &&
+        producer_decode_window(ps, buf_slice(&s.producers), buf_slice(&s.window)) != E_OK)
+        e = E_OK; /* of another snapshot, or damaged: as if there were none */
+    log_snapshot_release(&s);
+    return e;
+}
+
+/* The newest good snapshot at or below `offset`; its offset, or the log start, to from_out. */
+static enum err load_snapshot(struct log *log, struct producers *ps, struct os_dir *dir,
+                              int64_t offset, int64_t *from_out)
+{
+    *from_out = log->start_offset;
+    producer_clear(ps);
     for (size_t i = log->snapshots.count; i-- > 0;) {
+        enum err e;
+
         if (snapshot_at(log, i) > offset)
             continue;
-        segment_name(snapshot_at(log, i), ".snapshot", name);
-        buf_clear(&bytes);
-        e = os_dir_read_file(dir, name, &bytes);
-        if (e == E_OK)
-            e = producer_decode(&log->producers, buf_slice(&bytes));
+        e = read_snapshot(ps, dir, snapshot_at(log, i));
         if (e == E_OK)
             *from_out = snapshot_at(log, i);
         if (e == E_OK || e == E_NOMEM || e == E_IO)
-            break;
-        e = E_NOT_FOUND; /* a bad one: try an older one */
-    }
-    buf_release(&bytes);
-    if (e != E_NOT_FOUND)
-        return e;
-    *from_out = log->start_offset;
+            return e;
+    } /* a bad one: try an older one */
     return E_OK;
 }
 
-enum err log_apply_batch(struct log *log, struct segment_scan *scan, int64_t pos,
-                         const struct batch_header *h)
+/* What to do with the batches that are replayed. */
+struct replay {
+    struct producers *producers;
+    struct txn_index *aborted; /* NULL: not asked */
+};
+
+static enum err apply_batch(const struct replay *replay, struct segment_scan *scan, int64_t pos,
+                            const struct batch_header *h)
 {
     uint8_t bytes[CONTROL_BATCH_MAX];
-    size_t size = batch_total_size(h), got;
-    enum err e;
+    size_t size = batch_total_size(h), got = 0;
+    struct txn_aborted aborted;
+    bool is_aborted;
+    enum err e = E_OK;
 
-    if (!batch_has_producer(h) || !batch_is_control(h))
-        return producer_apply(&log->producers, h, (struct slice){0});
-    if (size > sizeof(bytes))
-        return E_OK; /* no marker is that large */
-    e = os_file_read(scan->file, pos, bytes, size, &got);
+    if (batch_has_producer(h) && batch_is_control(h)) {
+        if (size > sizeof(bytes))
+            return E_OK; /* no marker is that large */
+        e = os_file_read(scan->file, pos, bytes, size, &got);
+    }
     if (e != E_OK)
         return e;
-    e = producer_apply(&log->producers, h, slice_of(bytes, got));
-    return e == E_NOMEM ? e : E_OK; /* a marker nobody can read ends nothing */
+    e = producer_apply(replay->producers, h, slice_of(bytes, got), &is_aborted, &aborted);
+    if (e != E_OK)
+        return e == E_NOMEM ? e : E_OK; /* a marker nobody can read ends nothing */
+    return is_aborted && replay->aborted != NULL ? txn_index_add(replay->aborted, &aborted) : E_OK;
 }
 
-static enum err replay_segment(struct log *log, struct segment *s, int64_t from, int64_t to)
+enum err log_apply_batch(struct log *log, struct segment_scan *scan, int64_t pos,
+                         const struct batch_header *h, struct txn_index *aborted)
+{
+    return apply_batch(&(struct replay){&log->producers, aborted}, scan, pos, h);
+}
+
+/* Apply the batches of `s` in [from, to), by their headers. */
+static enum err replay_segment(const struct replay *replay, struct segment *s, int64_t from,
+                               int64_t to)
 {
     uint8_t window[SEGMENT_SCAN_HOP];
     struct segment_scan scan;
@@ -153,7 +232,7 @@ static enum err replay_segment(struct log *log, struct segment *s, int64_t from,
         if (h.base_offset >= to)
             break;
         if (batch_last_offset(&h) >= from) {
-            e = log_apply_batch(log, &scan, pos, &h);
+            e = apply_batch(replay, &scan, pos, &h);
             if (e != E_OK)
                 return e;
         }
@@ -162,7 +241,7 @@ static enum err replay_segment(struct log *log, struct segment *s, int64_t from,
     return E_OK;
 }
 
-enum err log_replay_producers(struct log *log, int64_t from, int64_t to)
+static enum err replay_log(struct log *log, const struct replay *replay, int64_t from, int64_t to)
 {
     enum err e = E_OK;
 
@@ -175,7 +254,66 @@ enum err log_replay_producers(struct log *log, int64_t from, int64_t to)
             break;
         e = log_use_indexes(log, s);
         if (e == E_OK)
-            e = replay_segment(log, s, from, to);
+            e = replay_segment(replay, s, from, to);
     }
+    return e;
+}
+
+enum err log_load_producers(struct log *log, struct os_dir *dir, int64_t offset)
+{
+    int64_t from;
+    enum err e = load_snapshot(log, &log->producers, dir, offset, &from);
+
+    return e == E_OK ? replay_log(log, &(struct replay){&log->producers, NULL}, from, offset) : e;
+}
+
+/* Its transaction index anew, as recovery would make it. */
+static enum err rebuild_aborted(struct log *log, struct os_dir *dir, struct segment *s, int64_t end)
+{
+    struct producers ps;
+    char name[SEGMENT_NAME_SIZE];
+    struct txn_index made;
+    int64_t from;
+    enum err e;
+
+    producer_init(&ps);
+    txn_index_init(&made);
+    txn_index_reset(&made);
+    e = load_snapshot(log, &ps, dir, s->base_offset, &from);
+    if (e == E_OK)
+        e = replay_log(log, &(struct replay){&ps, NULL}, from, s->base_offset);
+    if (e == E_OK)
+        e = log_use_indexes(log, s);
+    if (e == E_OK)
+        e = replay_segment(&(struct replay){&ps, &made}, s, s->base_offset, end);
+    if (e == E_OK) {
+        txn_index_release(&s->aborted);
+        s->aborted = made;
+        segment_name(s->base_offset, ".txnindex", name);
+        if (txn_index_write(&s->aborted, dir, name) != E_OK)
+            e = E_OK; /* a read does not need it on disk */
+    } else {
+        txn_index_release(&made);
+    }
+    producer_release(&ps);
+    return e;
+}
+
+enum err log_use_aborted(struct log *log, struct segment *s, int64_t end)
+{
+    char name[SEGMENT_NAME_SIZE];
+    struct os_dir *dir;
+    enum err e;
+
+    if (s->aborted.is_loaded)
+        return E_OK;
+    e = log_dir_open(log, &dir);
+    if (e != E_OK)
+        return e;
+    segment_name(s->base_offset, ".txnindex", name);
+    e = txn_index_load(&s->aborted, dir, name, end);
+    if (e == E_CORRUPT)
+        e = rebuild_aborted(log, dir, s, end);
+    os_dir_close(dir);
     return e;
 }

@@ -32,9 +32,7 @@ static void begin_checkpoint(struct log *log)
     if (log->begun.offset >= 0 ||
         log->appended_bytes - log->checkpointed_bytes < LOG_CHECKPOINT_BYTES)
         return;
-    buf_clear(&log->begun_snapshot);
-    if (producer_count(&log->producers) > 0 &&
-        producer_encode(&log->producers, &log->begun_snapshot) != E_OK)
+    if (log_snapshot_encode(log, &log->begun_snapshot) != E_OK)
         return; /* next time */
     log->begun = log_end_point(log);
 }

@@ -22,13 +22,12 @@ static enum err retreat(struct log *log, struct os_dir *dir, const struct log_po
 
 static enum err drop_last(struct log *log, struct os_dir *dir)
 {
-    static const char *const suffixes[] = {".index", ".timeindex", ".snapshot", ".log"};
     struct segment *s = log_active(log);
     char name[SEGMENT_NAME_SIZE];
     enum err e = E_OK;
 
-    for (size_t i = 0; i < 4 && e == E_OK; i++) {
-        segment_name(s->base_offset, suffixes[i], name);
+    for (size_t i = 0; i < SEGMENT_SUFFIX_COUNT && e == E_OK; i++) {
+        segment_name(s->base_offset, segment_suffixes[i], name);
         e = os_dir_remove_file(dir, name);
         if (e == E_NOT_FOUND)
             e = E_OK;
@@ -53,6 +52,8 @@ static enum err cut(struct log *log, struct os_dir *dir, size_t i, const struct 
     if (e == E_OK)
         e = segment_load_indexes(s, dir);
     if (e == E_OK)
+        e = log_use_aborted(log, s, s->end_offset);
+    if (e == E_OK)
         e = os_file_truncate(s->file, point->pos);
     if (e != E_OK)
         return e;
@@ -75,14 +76,9 @@ static enum err cut(struct log *log, struct os_dir *dir, size_t i, const struct 
 
 static enum err reload_producers(struct log *log, struct os_dir *dir)
 {
-    int64_t from;
     enum err e = log_remove_snapshots(log, dir, log->end_offset + 1, INT64_MAX);
 
-    if (e == E_OK)
-        e = log_load_snapshot(log, dir, log->end_offset, &from);
-    if (e == E_OK)
-        e = log_replay_producers(log, from, log->end_offset);
-    return e;
+    return e == E_OK ? log_load_producers(log, dir, log->end_offset) : e;
 }
 
 /* Where the batch that holds `offset`, or the first after it, begins. */

@@ -77,6 +77,29 @@ struct offset_index_entry offset_index_find_pos(const struct segment_index *ix, 
     return entry;
 }
 
+enum err offset_index_find_after(const struct segment_index *ix, int64_t base_offset, int64_t pos,
+                                 int64_t *last_offset_out)
+{
+    int64_t low = 0, high = ix->count, found = -1;
+
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        uint8_t bytes[SEGMENT_INDEX_ENTRY_MAX];
+        enum err e = segment_index_get(ix, middle, bytes);
+
+        if (e != E_OK)
+            return e;
+        if (decode(bytes, base_offset).pos < pos) {
+            low = middle + 1;
+        } else {
+            high = middle;
+            found = decode(bytes, base_offset).last_offset;
+        }
+    }
+    *last_offset_out = found;
+    return E_OK;
+}
+
 void offset_index_truncate(struct segment_index *ix, int64_t pos)
 {
     int64_t count = ix->count;

@@ -1,8 +1,10 @@
 #include "storage/producer.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/mem.h"
 #include "base/reader.h"
@@ -10,11 +12,22 @@
 #include "record/control.h"
 #include "record/record.h"
 
-enum { SNAPSHOT_VERSION = 1, SNAPSHOT_CRC_POS = 2, SNAPSHOT_BODY_POS = 6, SNAPSHOT_ENTRY = 46 };
+enum {
+    SNAPSHOT_VERSION = 1,
+    SNAPSHOT_CRC_POS = 2,
+    SNAPSHOT_BODY_POS = 6,
+    SNAPSHOT_ENTRY = 46,
+    WINDOW_VERSION = 1,
+    WINDOW_CRC_POS = 2,
+    WINDOW_COUNT_POS = 10,
+    WINDOW_ENTRIES_POS = 14,
+    WINDOW_ENTRY = 32
+};
 
 void producer_init(struct producers *ps)
 {
     map_u64_init(&ps->by_id, 0x9e3779b97f4a7c15u);
+    vec_init(&ps->ended, sizeof(struct producer_ended), PRODUCER_ENDED_MAX);
     ps->first_txn_offset = -1;
 }
 
@@ -26,6 +39,7 @@ void producer_clear(struct producers *ps)
     while ((p = map_u64_next(&ps->by_id, &it, NULL)) != NULL)
         mem_free(p);
     map_u64_clear(&ps->by_id);
+    vec_clear(&ps->ended);
     ps->first_txn_offset = -1;
 }
 
@@ -33,6 +47,7 @@ void producer_release(struct producers *ps)
 {
     producer_clear(ps);
     map_u64_release(&ps->by_id);
+    vec_release(&ps->ended);
 }
 
 const struct producer *producer_find(const struct producers *ps, int64_t id)
@@ -189,14 +204,56 @@ static void refresh_first_txn(struct producers *ps)
     }
 }
 
-static enum err read_end_txn(struct slice batch, bool *is_end_out, int32_t *coordinator_epoch_out)
+static struct producer_ended *ended_at(const struct producers *ps, size_t i)
+{
+    return vec_at(&ps->ended, i);
+}
+
+/* When there are too many the last two become one: the older stays unstable for a while longer. */
+static enum err note_ended(struct producers *ps, int64_t first_offset, int64_t last_offset)
+{
+    struct producer_ended ended = {first_offset, last_offset};
+
+    if (ps->ended.count == PRODUCER_ENDED_MAX) {
+        struct producer_ended *last = ended_at(ps, ps->ended.count - 1);
+
+        last->last_offset = last_offset;
+        if (first_offset < last->first_offset)
+            last->first_offset = first_offset;
+        return E_OK;
+    }
+    return vec_push(&ps->ended, &ended);
+}
+
+int64_t producer_first_unstable(struct producers *ps, int64_t high_watermark)
+{
+    int64_t first = ps->first_txn_offset;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < ps->ended.count; i++) {
+        struct producer_ended ended = *ended_at(ps, i);
+
+        if (ended.last_offset < high_watermark)
+            continue;
+        *ended_at(ps, kept++) = ended;
+        if (first < 0 || ended.first_offset < first)
+            first = ended.first_offset;
+    }
+    ps->ended.count = kept;
+    return first;
+}
+
+enum marker { MARKER_NONE, MARKER_COMMIT, MARKER_ABORT };
+
+static enum err read_marker(struct slice batch, enum marker *marker_out,
+                            int32_t *coordinator_epoch_out)
 {
     struct record_control_key key;
     struct record_view view;
     struct record_iter it;
     enum err e;
 
-    *is_end_out = false;
+    *marker_out = MARKER_NONE;
     e = record_iter_init(&it, batch, NULL);
     if (e != E_OK)
         return e;
@@ -207,58 +264,76 @@ static enum err read_end_txn(struct slice batch, bool *is_end_out, int32_t *coor
         return e;
     if (key.type != RECORD_CONTROL_ABORT && key.type != RECORD_CONTROL_COMMIT)
         return E_OK;
-    *is_end_out = true;
+    *marker_out = key.type == RECORD_CONTROL_ABORT ? MARKER_ABORT : MARKER_COMMIT;
     return record_end_txn_decode(view.value, coordinator_epoch_out);
 }
 
+/* The transaction of `p` ends with the marker at `offset`. */
+static enum err end_txn(struct producers *ps, struct producer *p, int64_t offset,
+                        struct txn_aborted *ended_out)
+{
+    enum err e = note_ended(ps, p->txn_first_offset, offset);
+
+    if (e != E_OK)
+        return e;
+    *ended_out = (struct txn_aborted){
+        .producer_id = p->id, .first_offset = p->txn_first_offset, .last_offset = offset};
+    p->txn_first_offset = -1;
+    refresh_first_txn(ps);
+    ended_out->last_stable_offset = ps->first_txn_offset >= 0 ? ps->first_txn_offset : offset + 1;
+    return E_OK;
+}
+
 static enum err apply_control(struct producers *ps, const struct batch_header *h,
-                              struct slice batch)
+                              struct slice batch, bool *is_aborted_out,
+                              struct txn_aborted *aborted_out)
 {
     int32_t coordinator_epoch = -1;
+    enum marker marker;
     struct producer *p;
-    bool is_end;
     enum err e;
 
     if ((h->attributes & BATCH_CODEC_MASK) != 0)
         return E_CORRUPT;
-    e = read_end_txn(batch, &is_end, &coordinator_epoch);
-    if (e != E_OK || !is_end)
+    e = read_marker(batch, &marker, &coordinator_epoch);
+    if (e != E_OK || marker == MARKER_NONE)
         return e;
     e = producer_get(ps, h->producer_id, &p);
+    if (e == E_OK && p->txn_first_offset >= 0) {
+        e = end_txn(ps, p, h->base_offset, aborted_out);
+        *is_aborted_out = e == E_OK && marker == MARKER_ABORT;
+    }
     if (e != E_OK)
         return e;
     set_epoch(p, h->producer_epoch);
     p->coordinator_epoch = coordinator_epoch;
     p->last_timestamp = h->max_timestamp;
-    if (p->txn_first_offset >= 0) {
-        p->txn_first_offset = -1;
-        refresh_first_txn(ps);
-    }
     return E_OK;
 }
 
-enum err producer_apply(struct producers *ps, const struct batch_header *h, struct slice batch)
+enum err producer_apply(struct producers *ps, const struct batch_header *h, struct slice batch,
+                        bool *is_aborted_out, struct txn_aborted *aborted_out)
 {
+    struct producer_batch noted = {.last_offset = batch_last_offset(h),
+                                   .timestamp = h->max_timestamp,
+                                   .last_sequence = -1,
+                                   .offset_delta = h->last_offset_delta};
     struct producer *p;
     enum err e;
 
+    *is_aborted_out = false;
     if (!batch_has_producer(h))
         return E_OK;
     if (batch_is_control(h))
-        return apply_control(ps, h, batch);
+        return apply_control(ps, h, batch, is_aborted_out, aborted_out);
     e = producer_get(ps, h->producer_id, &p);
     if (e != E_OK)
         return e;
     set_epoch(p, h->producer_epoch);
     p->last_timestamp = h->max_timestamp;
-    if (h->base_sequence >= 0) {
-        struct producer_batch noted = {.last_offset = batch_last_offset(h),
-                                       .timestamp = h->max_timestamp,
-                                       .last_sequence = batch_last_sequence(h),
-                                       .offset_delta = h->last_offset_delta};
-
-        window_push(p, &noted);
-    }
+    if (h->base_sequence >= 0)
+        noted.last_sequence = batch_last_sequence(h);
+    window_push(p, &noted);
     if (batch_is_transactional(h) && p->txn_first_offset < 0) {
         p->txn_first_offset = h->base_offset;
         if (ps->first_txn_offset < 0 || h->base_offset < ps->first_txn_offset)
@@ -281,53 +356,106 @@ void producer_expire(struct producers *ps, int64_t wall_ms, int64_t expiration_m
     }
 }
 
-static void encode_entry(struct writer *w, const struct producer *p,
-                         const struct producer_batch *batch)
+static int compare_ids(const void *a, const void *b)
 {
+    int64_t x = (*(const struct producer *const *)a)->id;
+    int64_t y = (*(const struct producer *const *)b)->id;
+
+    return (x > y) - (x < y);
+}
+
+/* All producers by id, so that the same state is always the same file. NULL: out of memory. */
+static const struct producer **sorted(const struct producers *ps)
+{
+    const struct producer **all = mem_alloc((producer_count(ps) + 1) * sizeof(struct producer *));
+    struct map_iter it = {0};
+    const struct producer *p;
+    size_t count = 0;
+
+    if (all == NULL)
+        return NULL;
+    while ((p = map_u64_next(&ps->by_id, &it, NULL)) != NULL)
+        all[count++] = p;
+    qsort(all, count, sizeof(struct producer *), compare_ids);
+    return all;
+}
+
+static void encode_producer(struct writer *w, const struct producer *p)
+{
+    struct producer_batch last = {.last_sequence = -1, .last_offset = -1};
+
+    if (p->batch_count > 0)
+        last = p->batches[p->batch_count - 1];
     writer_i64(w, p->id);
     writer_i16(w, p->epoch);
-    writer_i32(w, batch->last_sequence);
-    writer_i64(w, batch->last_offset);
-    writer_i32(w, batch->offset_delta);
-    writer_i64(w, batch->timestamp);
+    writer_i32(w, last.last_sequence);
+    writer_i64(w, last.last_offset);
+    writer_i32(w, last.offset_delta);
+    writer_i64(w, p->last_timestamp);
     writer_i32(w, p->coordinator_epoch);
     writer_i64(w, p->txn_first_offset);
 }
 
-/*
- * Kafka writes one entry per producer, its last batch. With that alone a restart would forget the
- * window: a client that sends five batches again would be refused the first. So there is an entry
- * per batch, oldest first; Kafka keeps the last one it reads of an id.
- */
+/* The checksum of everything behind `pos` + 4, which begins the file at `start`. */
+static void seal(struct writer *w, size_t start, size_t pos)
+{
+    if (writer_done(w) == E_OK)
+        writer_i32_at(
+            w, start + pos,
+            (int32_t)crc32c_of(w->buf->at + start + pos + 4, w->buf->size - start - pos - 4));
+}
+
 enum err producer_encode(const struct producers *ps, struct buf *out)
 {
+    const struct producer **all = sorted(ps);
     size_t start = out->size;
     struct writer w = writer_init(out);
-    struct map_iter it = {0};
-    const struct producer *p;
-    int32_t count = 0;
 
+    if (all == NULL)
+        return E_NOMEM;
     writer_i16(&w, SNAPSHOT_VERSION);
     writer_i32(&w, 0);
+    writer_i32(&w, (int32_t)producer_count(ps));
+    for (size_t i = 0; i < producer_count(ps); i++)
+        encode_producer(&w, all[i]);
+    seal(&w, start, SNAPSHOT_CRC_POS);
+    mem_free(all);
+    return writer_done(&w);
+}
+
+static int32_t encode_earlier(struct writer *w, const struct producer *p)
+{
+    for (int i = 0; i + 1 < p->batch_count; i++) {
+        writer_i64(w, p->id);
+        writer_i32(w, p->batches[i].last_sequence);
+        writer_i64(w, p->batches[i].last_offset);
+        writer_i32(w, p->batches[i].offset_delta);
+        writer_i64(w, p->batches[i].timestamp);
+    }
+    return p->batch_count > 0 ? p->batch_count - 1 : 0;
+}
+
+enum err producer_encode_window(const struct producers *ps, struct slice snapshot, struct buf *out)
+{
+    const struct producer **all = sorted(ps);
+    size_t start = out->size;
+    struct writer w = writer_init(out);
+    int32_t count = 0;
+
+    if (all == NULL)
+        return E_NOMEM;
+    writer_i16(&w, WINDOW_VERSION);
     writer_i32(&w, 0);
-    while ((p = map_u64_next(&ps->by_id, &it, NULL)) != NULL) {
-        struct producer_batch last = {.last_sequence = -1, .last_offset = -1};
-
-        for (int i = 0; i + 1 < p->batch_count; i++, count++)
-            encode_entry(&w, p, &p->batches[i]);
-        if (p->batch_count > 0)
-            last = p->batches[p->batch_count - 1];
-        last.timestamp = p->last_timestamp;
-        encode_entry(&w, p, &last);
-        count++;
-    }
-    if (writer_done(&w) == E_OK) {
-        const uint8_t *body = out->at + start + SNAPSHOT_BODY_POS;
-
-        writer_i32_at(&w, start + SNAPSHOT_BODY_POS, count);
-        writer_i32_at(&w, start + SNAPSHOT_CRC_POS,
-                      (int32_t)crc32c_of(body, out->size - start - SNAPSHOT_BODY_POS));
-    }
+    writer_bytes(&w, snapshot.at + SNAPSHOT_CRC_POS, 4);
+    writer_i32(&w, 0);
+    for (size_t i = 0; i < producer_count(ps); i++)
+        count += encode_earlier(&w, all[i]);
+    if (writer_done(&w) == E_OK)
+        writer_i32_at(&w, start + WINDOW_COUNT_POS, count);
+    seal(&w, start, WINDOW_CRC_POS);
+    mem_free(all);
+    if (count == 0 || writer_done(&w) != E_OK)
+        out->size = start;
     return writer_done(&w);
 }
 
@@ -348,7 +476,8 @@ static enum err decode_entry(struct producers *ps, struct reader *r)
     p->last_timestamp = last.timestamp;
     p->coordinator_epoch = reader_i32(r);
     p->txn_first_offset = reader_i64(r);
-    if (last.last_offset >= 0 && last.last_sequence >= 0)
+    p->batch_count = 0; /* of several entries with one id Kafka takes the last */
+    if (last.last_offset >= 0)
         window_push(p, &last);
     return E_OK;
 }
@@ -376,5 +505,61 @@ enum err producer_decode(struct producers *ps, struct slice bytes)
     if (e != E_OK)
         producer_clear(ps);
     refresh_first_txn(ps);
+    return e;
+}
+
+/* An entry of a window: its batch comes before the last one of its producer. */
+static enum err decode_earlier(struct producers *ps, struct reader *r)
+{
+    struct producer *p = map_u64_find(&ps->by_id, (uint64_t)reader_i64(r));
+    struct producer_batch b, last;
+
+    b.last_sequence = reader_i32(r);
+    b.last_offset = reader_i64(r);
+    b.offset_delta = reader_i32(r);
+    b.timestamp = reader_i64(r);
+    if (p == NULL || p->batch_count == 0 || p->batch_count == PRODUCER_BATCHES)
+        return E_CORRUPT;
+    last = p->batches[p->batch_count - 1];
+    if (b.last_offset < 0 || b.offset_delta < 0 || b.last_offset >= last.last_offset ||
+        (p->batch_count > 1 && b.last_offset <= p->batches[p->batch_count - 2].last_offset))
+        return E_CORRUPT;
+    p->batches[p->batch_count - 1] = b;
+    p->batches[p->batch_count++] = last;
+    return E_OK;
+}
+
+/* Back to one batch of each. */
+static void drop_earlier(struct producers *ps)
+{
+    struct map_iter it = {0};
+    struct producer *p;
+
+    while ((p = map_u64_next(&ps->by_id, &it, NULL)) != NULL) {
+        if (p->batch_count > 1)
+            p->batches[0] = p->batches[p->batch_count - 1];
+        p->batch_count = p->batch_count > 0;
+    }
+}
+
+enum err producer_decode_window(struct producers *ps, struct slice snapshot, struct slice bytes)
+{
+    struct reader r = reader_init(bytes.at, bytes.size);
+    int16_t version = reader_i16(&r);
+    uint32_t crc = reader_u32(&r);
+    uint32_t snapshot_crc = reader_u32(&r);
+    int32_t count = reader_i32(&r);
+    enum err e = E_OK;
+
+    if (bytes.size < WINDOW_ENTRIES_POS || version != WINDOW_VERSION || count < 0 ||
+        reader_left(&r) != (size_t)count * WINDOW_ENTRY ||
+        crc != crc32c_of(bytes.at + WINDOW_CRC_POS + 4, bytes.size - WINDOW_CRC_POS - 4) ||
+        snapshot.size < SNAPSHOT_BODY_POS ||
+        snapshot_crc != bytes_u32(snapshot.at + SNAPSHOT_CRC_POS))
+        return E_CORRUPT;
+    for (int32_t i = 0; i < count && e == E_OK; i++)
+        e = decode_earlier(ps, &r);
+    if (e != E_OK)
+        drop_earlier(ps);
     return e;
 }

@@ -7,26 +7,35 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "base/slice.h"
+#include "base/vec.h"
 #include "record/batch.h"
+#include "storage/txn_index.h"
 
 /*
  * Producer state: per producer id what is needed to find duplicates, gaps and
  * zombies (KIP-98, KIP-360), and which transactions are open.
  *
  * Pure but for memory. Owner: the log, with it one shard.
- * Format of a snapshot file: docs/format/segment.md, Kafka's version 1.
+ * Format of a snapshot and of its window: docs/format/segment.md. The snapshot is Kafka's,
+ * version 1: of each producer its last batch. The window holds the batches before it.
  *
  * Invariants
  *   (1) batches of an entry have one epoch and rising sequences (with wrap)
  *   (2) first_txn_offset is the smallest txn_first_offset of all, or -1
+ *   (3) `ended` has rising last offsets
  */
-enum { PRODUCER_BATCHES = 5, PRODUCER_STAGED_MAX = 64, PRODUCER_COUNT_MAX = 1 << 24 };
+enum {
+    PRODUCER_BATCHES = 5,
+    PRODUCER_STAGED_MAX = 64,
+    PRODUCER_COUNT_MAX = 1 << 24,
+    PRODUCER_ENDED_MAX = 4096
+};
 
 struct producer_batch {
     int64_t last_offset;
     int64_t timestamp;
-    int32_t last_sequence;
-    int32_t offset_delta; /* last - first, of offsets and of sequences */
+    int32_t last_sequence; /* -1: none, a coordinator wrote it */
+    int32_t offset_delta;  /* last - first, of offsets and of sequences */
 };
 
 struct producer {
@@ -42,6 +51,13 @@ struct producer {
 struct producers {
     struct map_u64 by_id; /* to struct producer, owned */
     int64_t first_txn_offset;
+    struct vec ended; /* of struct producer_ended: markers that may not be committed yet */
+};
+
+/* A transaction, or several, whose marker is in the log. */
+struct producer_ended {
+    int64_t first_offset;
+    int64_t last_offset; /* of the marker */
 };
 
 void producer_init(struct producers *ps);
@@ -86,17 +102,40 @@ NODISCARD enum err producer_check_batch(const struct producers *ps, struct produ
                                         const struct batch_header *h);
 
 /*
- * Note an appended batch. `batch` is needed of control batches only. E_NOMEM,
- * E_CORRUPT: a control batch that cannot be read; nothing changed.
+ * Note an appended batch. `batch` is needed of control batches only. `is_aborted_out` says that it
+ * ended a transaction that had records, by an abort; then `aborted_out` is the entry of the
+ * transaction index. E_NOMEM, E_CORRUPT: a control batch that cannot be read; nothing changed.
  */
 NODISCARD enum err producer_apply(struct producers *ps, const struct batch_header *h,
-                                  struct slice batch);
+                                  struct slice batch, bool *is_aborted_out,
+                                  struct txn_aborted *aborted_out);
+
+/*
+ * The first offset of the oldest transaction that is open, or whose marker is at or after
+ * `high_watermark`, which never goes back; -1 when there is none. KIP-98: the last stable offset
+ * is that, or the high watermark.
+ */
+int64_t producer_first_unstable(struct producers *ps, int64_t high_watermark);
 
 /* Drop who has no open transaction and was last heard of `expiration_ms` ago. */
 void producer_expire(struct producers *ps, int64_t wall_ms, int64_t expiration_ms);
 
-/* Append the snapshot file to `out`. E_NOMEM, E_TOO_BIG */
+/* Append the snapshot file to `out`: producers in the order of their ids. E_NOMEM, E_TOO_BIG */
 NODISCARD enum err producer_encode(const struct producers *ps, struct buf *out);
+
+/*
+ * Append the window that belongs to `snapshot`, just encoded of the same producers; nothing when
+ * none has more than one batch. E_NOMEM, E_TOO_BIG
+ */
+NODISCARD enum err producer_encode_window(const struct producers *ps, struct slice snapshot,
+                                          struct buf *out);
 
 /* Replace the state by a snapshot's. E_CORRUPT, E_UNSUPPORTED: another version; E_NOMEM */
 NODISCARD enum err producer_decode(struct producers *ps, struct slice bytes);
+
+/*
+ * Add the batches of a window to what producer_decode() made of `snapshot`. E_CORRUPT: it belongs
+ * to another snapshot, or is damaged; nothing changed. E_NOMEM
+ */
+NODISCARD enum err producer_decode_window(struct producers *ps, struct slice snapshot,
+                                          struct slice bytes);

@@ -20,6 +20,7 @@ struct opening {
     struct report *report;
     struct log_checkpoint checkpoint;
     struct vec bases;     /* of int64_t, rising as the names are sorted */
+    struct vec aborted;   /* of int64_t, rising: transaction indexes */
     struct vec leftovers; /* of struct leftover */
     bool has_checkpoint;
     bool has_epochs;
@@ -55,6 +56,14 @@ static bool is_leftover(const char *name)
             has_suffix(name, ".cleaned") || has_suffix(name, ".swap"));
 }
 
+/* A window without its snapshot is of no use: a snapshot's name comes just before. */
+static bool has_snapshot(const struct opening *o, int64_t offset)
+{
+    const struct vec *snapshots = &o->log->snapshots;
+
+    return snapshots->count > 0 && *(int64_t *)vec_at(snapshots, snapshots->count - 1) == offset;
+}
+
 static bool see(void *ctx, const char *name, bool is_dir)
 {
     struct opening *o = ctx;
@@ -67,7 +76,10 @@ static bool see(void *ctx, const char *name, bool is_dir)
         o->err = vec_push(&o->bases, &offset);
     } else if (parse_name(name, ".snapshot", &offset)) {
         o->err = vec_push(&o->log->snapshots, &offset);
-    } else if (is_leftover(name)) {
+    } else if (parse_name(name, ".txnindex", &offset)) {
+        o->err = vec_push(&o->aborted, &offset);
+    } else if (is_leftover(name) ||
+               (parse_name(name, ".window", &offset) && !has_snapshot(o, offset))) {
         snprintf(leftover.name, sizeof(leftover.name), "%s", name);
         o->err = vec_push(&o->leftovers, &leftover);
     } else {
@@ -255,13 +267,12 @@ static enum err apply_checkpoint(struct log *log, const struct log_checkpoint *c
 /* Remove the files of segment `base_offset`; whatever of them there is. */
 static enum err remove_segment_files(struct os_dir *dir, int64_t base_offset)
 {
-    static const char *const suffixes[] = {".index", ".timeindex", ".snapshot", ".log"};
     char name[SEGMENT_NAME_SIZE];
 
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+    for (size_t i = 0; i < SEGMENT_SUFFIX_COUNT; i++) {
         enum err e;
 
-        segment_name(base_offset, suffixes[i], name);
+        segment_name(base_offset, segment_suffixes[i], name);
         e = os_dir_remove_file(dir, name);
         if (e != E_OK && e != E_NOT_FOUND)
             return e;
@@ -338,17 +349,12 @@ static void go_on_fresh(struct log *log)
     log_begin_fresh(log);
 }
 
+/* Of a directory of Kafka's, too: a snapshot knows producers that the log has forgotten. */
 static enum err load_producers(struct log *log, struct os_dir *dir)
 {
-    int64_t from = log->recovery.offset;
-    enum err e;
-
-    if (!log->recovery_has_snapshot)
-        return E_OK;
-    e = log_load_snapshot(log, dir, log->recovery.offset, &from);
-    if (e == E_OK)
-        e = log_replay_producers(log, from, log->recovery.offset);
-    return e;
+    return log->recovery_has_snapshot || log->is_foreign
+               ? log_load_producers(log, dir, log->recovery.offset)
+               : E_OK;
 }
 
 /* Segments before the recovery point that the checkpoint does not know: take them as they are. */
@@ -445,6 +451,12 @@ static enum err read_files(struct opening *o)
     log->has_gaps |= c->has_gaps;
     for (size_t i = 0; i < o->bases.count && e == E_OK; i++)
         e = add_segment(log, *(int64_t *)vec_at(&o->bases, i));
+    for (size_t i = 0; i < o->aborted.count && e == E_OK; i++) {
+        struct segment *s = find_segment(log, *(int64_t *)vec_at(&o->aborted, i));
+
+        if (s != NULL)
+            txn_index_forget(&s->aborted);
+    }
     if (e == E_OK && o->has_checkpoint)
         e = apply_checkpoint(log, c, o->recovery);
     if (e == E_OK && o->has_epochs)
@@ -461,6 +473,7 @@ enum err recover_log(struct log *log, struct os_dir *dir, struct log_recovery *r
     enum err e;
 
     vec_init(&o.bases, sizeof(int64_t), LOG_SEGMENTS_MAX);
+    vec_init(&o.aborted, sizeof(int64_t), LOG_SEGMENTS_MAX);
     vec_init(&o.leftovers, sizeof(struct leftover), LOG_SEGMENTS_MAX);
     log_checkpoint_init(&o.checkpoint);
     e = os_dir_list(dir, see, &o);
@@ -481,6 +494,7 @@ enum err recover_log(struct log *log, struct os_dir *dir, struct log_recovery *r
         log_active(log)->file = NULL;
     }
     vec_release(&o.bases);
+    vec_release(&o.aborted);
     vec_release(&o.leftovers);
     log_checkpoint_release(&o.checkpoint);
     return e;

@@ -118,15 +118,14 @@ static enum err save_tail(struct scan_state *st, struct segment *s, int64_t pos)
 
 static enum err drop_last_segment(struct scan_state *st)
 {
-    static const char *const suffixes[] = {".index", ".timeindex", ".snapshot", ".log"};
     struct segment *s = log_active(st->log);
     char name[SEGMENT_NAME_SIZE];
     enum err e = segment_open_file(s, st->dir);
 
     if (e == E_OK)
         e = save_tail(st, s, 0);
-    for (size_t i = 0; i < 4 && e == E_OK; i++) {
-        segment_name(s->base_offset, suffixes[i], name);
+    for (size_t i = 0; i < SEGMENT_SUFFIX_COUNT && e == E_OK; i++) {
+        segment_name(s->base_offset, segment_suffixes[i], name);
         e = os_dir_remove_file(st->dir, name);
         if (e == E_NOT_FOUND)
             e = E_OK;
@@ -164,7 +163,7 @@ static enum err take_batch(struct scan_state *st, struct segment *s, struct segm
     enum err e = segment_note_batch(s, h, pos, st->log->options.index_interval_bytes);
 
     if (e == E_OK)
-        e = log_apply_batch(st->log, scan, pos, h);
+        e = log_apply_batch(st->log, scan, pos, h, &s->aborted);
     if (e == E_OK && h->leader_epoch > epoch_latest(&st->log->epochs))
         e = epoch_begin(&st->log->epochs, h->leader_epoch, h->base_offset);
     if (e != E_OK)
@@ -258,14 +257,17 @@ static enum err begin_segment(struct scan_state *st, struct segment *s)
 {
     enum err e = segment_open_file(s, st->dir);
 
-    if (e != E_OK)
-        return e;
-    if (s->size == 0) {
+    if (e == E_OK && s->size == 0) {
         segment_index_reset(&s->offsets);
         segment_index_reset(&s->times);
+        txn_index_reset(&s->aborted);
         s->indexed_pos = 0;
         return E_OK;
     }
+    if (e == E_OK)
+        e = log_use_aborted(st->log, s, st->offset);
+    if (e != E_OK)
+        return e;
     e = segment_load_indexes(s, st->dir); /* without the entries beyond s->size */
     if (e == E_OK)
         time_index_truncate(&s->times, s->base_offset, st->offset);

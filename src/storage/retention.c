@@ -5,9 +5,6 @@
 #include "os/dir.h"
 #include "os/file.h"
 
-static const char *const FILE_SUFFIXES[] = {".log", ".index", ".timeindex", ".snapshot"};
-enum { FILE_SUFFIX_COUNT = 4 };
-
 /* The segment's files are renamed now; they go when readers have had their time. */
 static enum err mark_deleted(struct log *log, struct os_dir *dir, int64_t base_offset)
 {
@@ -15,11 +12,11 @@ static enum err mark_deleted(struct log *log, struct os_dir *dir, int64_t base_o
     char from[SEGMENT_NAME_SIZE], to[SEGMENT_NAME_SIZE];
     enum err e = vec_push(&log->deletions, &d);
 
-    for (int i = 0; i < FILE_SUFFIX_COUNT && e == E_OK; i++) {
+    for (int i = 0; i < SEGMENT_SUFFIX_COUNT && e == E_OK; i++) {
         char suffix[SEGMENT_NAME_SIZE / 2];
 
-        segment_name(base_offset, FILE_SUFFIXES[i], from);
-        snprintf(suffix, sizeof(suffix), "%s.deleted", FILE_SUFFIXES[i]);
+        segment_name(base_offset, segment_suffixes[i], from);
+        snprintf(suffix, sizeof(suffix), "%s.deleted", segment_suffixes[i]);
         segment_name(base_offset, suffix, to);
         e = os_dir_rename(dir, from, to);
         if (e == E_NOT_FOUND)
@@ -162,10 +159,10 @@ static enum err remove_due(struct log *log, int64_t wall_ms)
 
         if (d->due_ms > wall_ms)
             break;
-        for (int i = 0; i < FILE_SUFFIX_COUNT && e == E_OK; i++) {
+        for (int i = 0; i < SEGMENT_SUFFIX_COUNT && e == E_OK; i++) {
             char name[SEGMENT_NAME_SIZE], suffix[SEGMENT_NAME_SIZE / 2];
 
-            snprintf(suffix, sizeof(suffix), "%s.deleted", FILE_SUFFIXES[i]);
+            snprintf(suffix, sizeof(suffix), "%s.deleted", segment_suffixes[i]);
             segment_name(d->base_offset, suffix, name);
             e = os_dir_remove_file(dir, name);
             if (e == E_NOT_FOUND)
@@ -185,7 +182,11 @@ static void close_idle(struct log *log)
         struct segment *s = log_segment_at(log, i);
         bool is_active = s == log_active(log);
 
-        if (s->file == NULL || s->used_tick > log->maintained_tick || s == log->sealed_unsynced)
+        if (s->used_tick > log->maintained_tick || s == log->sealed_unsynced)
+            continue;
+        if (!is_active)
+            txn_index_close(&s->aborted);
+        if (s->file == NULL)
             continue;
         if (is_active && log->synced_offset < log->end_offset)
             continue;
@@ -209,6 +210,7 @@ enum err log_maintain(struct log *log, int64_t limit_offset, int64_t wall_ms)
         log->wall_ms = wall_ms;
     producer_expire(&log->producers, wall_ms, log->options.producer_id_expiration_ms);
     close_idle(log);
+    (void)producer_first_unstable(&log->producers, limit_offset); /* forgets what is stable */
     if (log_refuses(log))
         return E_BROKEN;
     if (must_roll_now(log, limit_offset))

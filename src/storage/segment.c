@@ -10,6 +10,9 @@
 #include "storage/offset_index.h"
 #include "storage/time_index.h"
 
+const char *const segment_suffixes[SEGMENT_SUFFIX_COUNT] = {".index",  ".timeindex", ".txnindex",
+                                                            ".window", ".snapshot",  ".log"};
+
 void segment_name(int64_t base_offset, const char *suffix, char name_out[SEGMENT_NAME_SIZE])
 {
     snprintf(name_out, SEGMENT_NAME_SIZE, "%020lld%s", (long long)base_offset, suffix);
@@ -28,6 +31,7 @@ struct segment *segment_new(int64_t base_offset)
     s->end_offset = INT64_MAX;
     offset_index_init(&s->offsets);
     time_index_init(&s->times);
+    txn_index_init(&s->aborted);
     vec_init(&s->verified, sizeof(struct segment_range), SEGMENT_VERIFIED_MAX);
     vec_init(&s->damaged, sizeof(struct segment_damage), SEGMENT_DAMAGE_MAX);
     return s;
@@ -40,6 +44,7 @@ void segment_free(struct segment *s)
     os_file_unref(s->file);
     segment_index_release(&s->offsets);
     segment_index_release(&s->times);
+    txn_index_release(&s->aborted);
     vec_release(&s->verified);
     vec_release(&s->damaged);
     mem_free(s);
@@ -51,6 +56,7 @@ void segment_close_files(struct segment *s)
     s->file = NULL;
     segment_index_close(&s->offsets);
     segment_index_close(&s->times);
+    txn_index_close(&s->aborted);
 }
 
 enum err segment_open_file(struct segment *s, struct os_dir *dir)
@@ -138,8 +144,10 @@ enum err segment_write_indexes(struct segment *s, struct os_dir *dir)
     char name[SEGMENT_NAME_SIZE];
     enum err e;
 
-    if (!s->offsets.is_loaded || !s->times.is_loaded)
-        return E_OK;
+    segment_name(s->base_offset, ".txnindex", name);
+    e = txn_index_write(&s->aborted, dir, name);
+    if (e != E_OK || !s->offsets.is_loaded || !s->times.is_loaded)
+        return e;
     segment_name(s->base_offset, ".index", name);
     e = segment_index_write(&s->offsets, dir, name);
     if (e != E_OK)
@@ -413,4 +421,6 @@ void segment_cut(struct segment *s, int64_t pos, int64_t offset)
         offset_index_truncate(&s->offsets, pos);
     if (s->times.is_loaded)
         time_index_truncate(&s->times, s->base_offset, offset);
+    if (s->aborted.is_loaded)
+        txn_index_truncate(&s->aborted, offset);
 }

@@ -8,12 +8,13 @@
 #include "record/batch.h"
 #include "storage/segment_index.h"
 #include "storage/segment_scan.h"
+#include "storage/txn_index.h"
 
 struct os_dir;
 struct os_file;
 
 /*
- * Segment: one .log file of a log and its two indexes. The last segment of a
+ * Segment: one .log file of a log and its indexes. The last segment of a
  * log is active: its indexes are in memory and it grows. The others are sealed
  * and hold no descriptor until they are read.
  *
@@ -51,6 +52,7 @@ struct segment {
     struct os_file *file;
     struct segment_index offsets;
     struct segment_index times;
+    struct txn_index aborted;
     int64_t end_offset;  /* where the next segment begins, or the log ends */
     struct vec verified; /* of segment_range */
     struct vec damaged;  /* of segment_damage */
@@ -65,6 +67,13 @@ enum {
     SEGMENT_DAMAGE_MAX = 1024,
     SEGMENT_SIZE_MAX = INT32_MAX
 };
+
+/*
+ * What a segment's files end in, in the order in which they are removed: while the .log is there,
+ * a removal that was cut off is begun again.
+ */
+enum { SEGMENT_SUFFIX_COUNT = 6 };
+extern const char *const segment_suffixes[SEGMENT_SUFFIX_COUNT];
 
 /* "%020lld" and `suffix`, such as ".log". */
 void segment_name(int64_t base_offset, const char *suffix, char name_out[SEGMENT_NAME_SIZE]);
@@ -85,7 +94,7 @@ NODISCARD enum err segment_open_indexes(struct segment *s, struct os_dir *dir);
 /* The indexes in memory, for an active segment; a missing or senseless one is rebuilt. */
 NODISCARD enum err segment_load_indexes(struct segment *s, struct os_dir *dir);
 
-/* Write what is new in both indexes to their files and sync them. */
+/* Write what is new in the indexes to their files and sync them. */
 NODISCARD enum err segment_write_indexes(struct segment *s, struct os_dir *dir);
 
 /*

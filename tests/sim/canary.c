@@ -3,7 +3,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/map.h"
 #include "broker/fetch_session_priv.h"
 #include "os/dir.h"
 #include "os/file.h"
@@ -81,6 +80,10 @@ enum err __wrap_segment_scan_check(struct segment_scan *scan, int64_t pos,
                                    const struct batch_header *header);
 enum err __real_producer_decode(struct producers *ps, struct slice bytes);
 enum err __wrap_producer_decode(struct producers *ps, struct slice bytes);
+enum err __real_producer_decode_window(struct producers *ps, struct slice snapshot,
+                                       struct slice bytes);
+enum err __wrap_producer_decode_window(struct producers *ps, struct slice snapshot,
+                                       struct slice bytes);
 enum err __real_producer_check_batch(const struct producers *ps, struct producer_check *check,
                                      const struct batch_header *h);
 enum err __wrap_producer_check_batch(const struct producers *ps, struct producer_check *check,
@@ -176,18 +179,16 @@ enum err __wrap_segment_scan_check(struct segment_scan *scan, int64_t pos,
 enum err __wrap_producer_decode(struct producers *ps, struct slice bytes)
 {
     enum err e = __real_producer_decode(ps, bytes);
-    struct map_iter it = {0};
-    struct producer *p;
 
     if (e == E_OK && bug == WINDOW_LOST)
         producer_clear(ps);
-    while (e == E_OK && bug == WINDOW_OF_ONE && (p = map_u64_next(&ps->by_id, &it, NULL)) != NULL) {
-        if (p->batch_count < 2)
-            continue;
-        p->batches[0] = p->batches[p->batch_count - 1];
-        p->batch_count = 1;
-    }
     return e;
+}
+
+enum err __wrap_producer_decode_window(struct producers *ps, struct slice snapshot,
+                                       struct slice bytes)
+{
+    return bug == WINDOW_OF_ONE ? E_CORRUPT : __real_producer_decode_window(ps, snapshot, bytes);
 }
 
 enum err __wrap_producer_check_batch(const struct producers *ps, struct producer_check *check,

@@ -8,6 +8,8 @@
 #include "os/os.h"
 #include "record/batch.h"
 #include "record/builder.h"
+#include "record/control.h"
+#include "record/record.h"
 #include "unit.h"
 
 void rig_open(struct rig *r)
@@ -119,6 +121,101 @@ enum err rig_append(struct rig *r, const struct rig_batch *batch, struct log_app
                    appended != NULL ? appended : &mine);
     buf_release(&bytes);
     return e;
+}
+
+enum err rig_append_marker(struct rig *r, int64_t producer, bool commit)
+{
+    struct batch_end_txn marker = {
+        .timestamp_ms = r->wall_ms, .producer_id = producer, .commit = commit};
+    struct log_append append = {.wall_ms = r->wall_ms};
+    struct log_appended appended;
+    struct buf bytes;
+    enum err e;
+
+    buf_init(&bytes, 1000);
+    assert_int_equal(batch_build_end_txn(&marker, &bytes), E_OK);
+    append.bytes = bytes.at;
+    append.size = bytes.size;
+    append.leader_epoch = log_latest_epoch(r->log) < 0 ? 0 : log_latest_epoch(r->log);
+    e = log_append(r->log, &append, &appended);
+    buf_release(&bytes);
+    return e;
+}
+
+/* Transactions as a walk over the batches finds them: producers 0 to 15. */
+struct walk {
+    int64_t first[16]; /* of the open one, + 1 */
+    struct log_aborted_txn aborted[64];
+    int count;
+    int told;
+};
+
+static bool is_abort(struct slice batch)
+{
+    struct record_control_key key;
+    struct record_view view;
+    struct record_iter it;
+
+    assert_int_equal(record_iter_init(&it, batch, NULL), E_OK);
+    assert_true(record_iter_next(&it, &view));
+    assert_int_equal(record_control_decode_key(view.key, &key), E_OK);
+    return key.type == RECORD_CONTROL_ABORT;
+}
+
+static void walk_batch(struct walk *w, const struct batch_view *view)
+{
+    const struct batch_header *h = &view->header;
+    int64_t *first;
+
+    if (!batch_is_transactional(h))
+        return;
+    assert_true(h->producer_id >= 0 && h->producer_id < 16);
+    first = &w->first[h->producer_id];
+    if (!batch_is_control(h)) {
+        if (*first == 0)
+            *first = h->base_offset + 1;
+        return;
+    }
+    if (*first > 0 && is_abort(view->bytes))
+        w->aborted[w->count++] = (struct log_aborted_txn){h->producer_id, *first - 1};
+    *first = 0;
+}
+
+static enum err walk_told(void *ctx, const struct log_aborted_txn *aborted)
+{
+    struct walk *w = ctx;
+
+    if (w->told == w->count || w->aborted[w->told].producer_id != aborted->producer_id ||
+        w->aborted[w->told].first_offset != aborted->first_offset)
+        fail_msg("aborted transaction %d: producer %lld at %lld is not in the log", w->told,
+                 (long long)aborted->producer_id, (long long)aborted->first_offset);
+    w->told++;
+    return E_OK;
+}
+
+int rig_check_aborted(struct rig *r)
+{
+    int64_t offset = log_start_offset(r->log), base;
+    struct walk w = {.count = 0};
+    struct buf bytes;
+
+    buf_init(&bytes, 64 << 20);
+    while (offset < log_end_offset(r->log)) {
+        struct batch_iter it;
+        struct batch_view view;
+
+        assert_int_equal(rig_read(r, offset, 64 << 10, &bytes, &base), E_OK);
+        it = batch_iter_init(buf_slice(&bytes));
+        while (batch_iter_next(&it, &view)) {
+            if (view.header.base_offset >= log_start_offset(r->log))
+                walk_batch(&w, &view);
+            offset = batch_next_offset(&view.header);
+        }
+    }
+    assert_int_equal(log_aborted(r->log, log_start_offset(r->log), INT64_MAX, walk_told, &w), E_OK);
+    assert_int_equal(w.told, w.count);
+    buf_release(&bytes);
+    return w.count;
 }
 
 void rig_fill(struct rig *r, int count, int size)

@@ -55,6 +55,15 @@ void rig_build(const struct rig_batch *batch, int64_t base_offset, int32_t epoch
 
 enum err rig_append(struct rig *r, const struct rig_batch *batch, struct log_appended *appended);
 
+/* The marker that ends the transaction of `producer`, epoch 0. */
+enum err rig_append_marker(struct rig *r, int64_t producer, bool commit);
+
+/*
+ * Is log_aborted() just what a walk over the batches finds? Of transactions that begin at or after
+ * the log's start; the number of them.
+ */
+int rig_check_aborted(struct rig *r);
+
 /* `count` batches of one record of `size` bytes. */
 void rig_fill(struct rig *r, int count, int size);
 

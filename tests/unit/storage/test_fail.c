@@ -106,6 +106,24 @@ static void fill(struct rig *r, struct told *told, int count)
     note(r, told);
 }
 
+/* A transaction that is aborted, after the offsets that go. */
+static void abort_one(struct rig *r, struct told *told)
+{
+    struct rig_batch b = {.count = 1,
+                          .value_size = 100,
+                          .timestamp_ms = r->wall_ms,
+                          .producer_id = 6,
+                          .base_sequence = -1,
+                          .transactional = true};
+
+    for (int i = 0; i < 2; i++) {
+        told->appended = log_end_offset(r->log) + 1;
+        if (i == 0 ? rig_append(r, &b, NULL) != E_OK : rig_append_marker(r, 6, false) != E_OK)
+            return;
+        note(r, told);
+    }
+}
+
 static void scenario(struct rig *r, struct told *told)
 {
     struct log_range range;
@@ -114,6 +132,7 @@ static void scenario(struct rig *r, struct told *told)
     if (rig_open_log(r) != E_OK)
         return;
     fill(r, told, 8);
+    abort_one(r, told);
     (void)!log_begin_epoch(r->log, 3);
     (void)!log_set_topic_id(r->log, (struct uuid){{7}});
     if (log_read(r->log, 3, INT64_MAX, 1 << 20, &range) == E_OK)
@@ -128,6 +147,7 @@ static void scenario(struct rig *r, struct told *told)
     if (rig_open_log(r) != E_OK)
         return;
     fill(r, told, 2);
+    abort_one(r, told);
     if (log_end_offset(r->log) > 20) {
         told->synced = told->synced < 17 ? told->synced : 16;
         if (log_truncate(r->log, 17) == E_OK) /* else it may be half done */
@@ -165,10 +185,12 @@ static void run(enum err with, bool preallocate)
             fail_msg("call %d: [%d, %d) synced %d", n, (int)log_start_offset(r.log),
                      (int)log_end_offset(r.log), (int)told.synced);
         rig_check_all(&r);
+        rig_check_aborted(&r);
         rig_fill(&r, 2, 100);
         rig_reopen(&r);
         assert_true(r.recovery.was_clean);
         rig_check_all(&r);
+        rig_check_aborted(&r);
         rig_close(&r);
         if (!has_failed) {
             assert_true(n > 100);

@@ -10,6 +10,7 @@
 #include "storage/offset_index.h"
 #include "storage/producer.h"
 #include "storage/time_index.h"
+#include "storage/txn_index.h"
 #include "unit.h"
 
 /* The formats of the small files, byte for byte. */
@@ -28,6 +29,17 @@ static struct batch_header header(int64_t base, int count, int64_t id, int16_t e
                                  .record_count = count};
 }
 
+static void file_is(struct rig *r, const char *name, const void *want, size_t size)
+{
+    struct buf bytes;
+
+    buf_init(&bytes, 1 << 20);
+    assert_int_equal(os_dir_read_file(r->dir, name, &bytes), E_OK);
+    assert_true(bytes.size >= size);
+    assert_memory_equal(bytes.at, want, size);
+    buf_release(&bytes);
+}
+
 static enum err check_one(const struct producers *ps, const struct batch_header *h,
                           struct producer_check *check)
 {
@@ -35,12 +47,21 @@ static enum err check_one(const struct producers *ps, const struct batch_header 
     return producer_check_batch(ps, check, h);
 }
 
+static void apply(struct producers *ps, const struct batch_header *h)
+{
+    struct txn_aborted aborted;
+    bool is_aborted;
+
+    assert_int_equal(producer_apply(ps, h, (struct slice){0}, &is_aborted, &aborted), E_OK);
+    assert_false(is_aborted);
+}
+
 static void put(struct producers *ps, int64_t base, int count, int64_t id, int16_t epoch,
                 int32_t seq)
 {
     struct batch_header h = header(base, count, id, epoch, seq);
 
-    assert_int_equal(producer_apply(ps, &h, (struct slice){0}), E_OK);
+    apply(ps, &h);
 }
 
 static void a_snapshot_is_kafkas_version_1(void **state)
@@ -68,7 +89,7 @@ static void a_snapshot_is_kafkas_version_1(void **state)
     producer_init(&back);
     buf_init(&out, 1 << 20);
     h.max_timestamp = 1767225600000;
-    assert_int_equal(producer_apply(&ps, &h, (struct slice){0}), E_OK);
+    apply(&ps, &h);
     assert_int_equal(producer_encode(&ps, &out), E_OK);
     assert_int_equal(out.size, sizeof(want));
     assert_memory_equal(out.at, want, 2);
@@ -90,6 +111,154 @@ static void a_snapshot_is_kafkas_version_1(void **state)
     buf_release(&out);
     producer_release(&ps);
     producer_release(&back);
+}
+
+/* Two producers with 2 and 7 batches, and one with none but a marker's epoch. */
+static void fill_windows(struct producers *ps)
+{
+    producer_init(ps);
+    for (int i = 0; i < 7; i++)
+        put(ps, 10 * i, 5, 900, 0, 5 * i);
+    for (int i = 0; i < 2; i++)
+        put(ps, 100 + 10 * i, 5, 30, 1, 5 * i);
+    put(ps, 200, 1, 7, 0, -1);
+}
+
+static void a_window_belongs_to_its_snapshot(void **state)
+{
+    struct producers ps, back;
+    struct buf snapshot, window;
+
+    (void)state;
+    fill_windows(&ps);
+    producer_init(&back);
+    buf_init(&snapshot, 1 << 20);
+    buf_init(&window, 1 << 20);
+    assert_int_equal(producer_encode(&ps, &snapshot), E_OK);
+    assert_int_equal(snapshot.size, 10 + 3 * 46);
+    assert_int_equal(snapshot.at[17], 7); /* the smallest id first */
+    assert_int_equal(producer_encode_window(&ps, buf_slice(&snapshot), &window), E_OK);
+    assert_int_equal(window.size, 14 + (4 + 1) * 32);
+
+    assert_int_equal(producer_decode(&back, buf_slice(&snapshot)), E_OK);
+    assert_int_equal(producer_find(&back, 900)->batch_count, 1);
+    assert_int_equal(producer_find(&back, 7)->batches[0].last_sequence, -1);
+    for (size_t i = 0; i < window.size; i++) { /* any damage: as if it were not there */
+        window.at[i] ^= 0x40;
+        assert_int_equal(producer_decode_window(&back, buf_slice(&snapshot), buf_slice(&window)),
+                         E_CORRUPT);
+        assert_int_equal(
+            producer_decode_window(&back, buf_slice(&snapshot), slice_of(window.at, i)), E_CORRUPT);
+        window.at[i] ^= 0x40;
+    }
+    assert_int_equal(producer_find(&back, 900)->batch_count, 1);
+    assert_int_equal(producer_decode_window(&back, buf_slice(&snapshot), buf_slice(&window)), E_OK);
+    assert_int_equal(producer_find(&back, 900)->batch_count, 5);
+    assert_int_equal(producer_find(&back, 30)->batch_count, 2);
+    assert_memory_equal(producer_find(&back, 900)->batches, producer_find(&ps, 900)->batches,
+                        sizeof(struct producer_batch) * 5);
+
+    put(&ps, 300, 1, 900, 0, 35); /* another snapshot */
+    buf_clear(&snapshot);
+    assert_int_equal(producer_encode(&ps, &snapshot), E_OK);
+    assert_int_equal(producer_decode(&back, buf_slice(&snapshot)), E_OK);
+    assert_int_equal(producer_decode_window(&back, buf_slice(&snapshot), buf_slice(&window)),
+                     E_CORRUPT);
+    buf_release(&snapshot);
+    buf_release(&window);
+    producer_release(&ps);
+    producer_release(&back);
+}
+
+static void many_ended_transactions_are_kept_as_few(void **state)
+{
+    struct producers ps;
+    struct buf bytes;
+
+    (void)state;
+    producer_init(&ps);
+    buf_init(&bytes, 1000);
+    for (int i = 0; i < PRODUCER_ENDED_MAX + 10; i++) {
+        struct batch_end_txn marker = {.base_offset = 2 * i + 1, .producer_id = 7};
+        struct batch_header h = header(2 * i, 1, 7, 0, i);
+        struct txn_aborted aborted;
+        bool is_aborted;
+
+        h.attributes = BATCH_TRANSACTIONAL;
+        apply(&ps, &h);
+        buf_clear(&bytes);
+        assert_int_equal(batch_build_end_txn(&marker, &bytes), E_OK);
+        assert_int_equal(batch_peek(buf_slice(&bytes), &h), E_OK);
+        assert_int_equal(producer_apply(&ps, &h, buf_slice(&bytes), &is_aborted, &aborted), E_OK);
+    }
+    assert_int_equal(ps.ended.count, PRODUCER_ENDED_MAX);
+    assert_int_equal(producer_first_unstable(&ps, 1), 0);
+    assert_int_equal(producer_first_unstable(&ps, 2), 2);
+    /* never too late, and for the last ones too early until the very last is committed */
+    assert_int_equal(producer_first_unstable(&ps, 2 * (PRODUCER_ENDED_MAX + 9) + 1),
+                     2 * (PRODUCER_ENDED_MAX - 1));
+    assert_int_equal(producer_first_unstable(&ps, 2 * (PRODUCER_ENDED_MAX + 10)), -1);
+    buf_release(&bytes);
+    producer_release(&ps);
+}
+
+static void the_transaction_index_is_kafkas(void **state)
+{
+    static const uint8_t want[] = {
+        0, 0,                         /* version */
+        0, 0, 0, 0, 0, 0, 0x10, 0x92, /* producer id */
+        0, 0, 0, 0, 0, 0, 0,    10,   /* first offset */
+        0, 0, 0, 0, 0, 0, 0,    20,   /* last offset */
+        0, 0, 0, 0, 0, 0, 0,    12,   /* last stable offset */
+    };
+    static const char name[] = "00000000000000000000.txnindex";
+    struct txn_aborted a = {4242, 10, 20, 12}, b = {5, 15, 30, 31};
+    struct txn_index ix;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    txn_index_init(&ix);
+    assert_int_equal(txn_index_write(&ix, r.dir, name), E_OK);
+    assert_false(rig_has_file(&r, name)); /* nothing was aborted: no file */
+    assert_int_equal(txn_index_add(&ix, &a), E_OK);
+    assert_int_equal(txn_index_add(&ix, &a), E_OK);
+    assert_int_equal(txn_index_count(&ix), 1);
+    assert_int_equal(txn_index_write(&ix, r.dir, name), E_OK);
+    file_is(&r, name, want, sizeof(want));
+    assert_int_equal(txn_index_add(&ix, &b), E_OK);
+    txn_index_close(&ix);
+    assert_true(ix.is_loaded); /* one is not written */
+    assert_int_equal(txn_index_write(&ix, r.dir, name), E_OK);
+    assert_int_equal(rig_file_size(&r, name), 2 * TXN_INDEX_ENTRY_SIZE);
+    txn_index_close(&ix);
+    assert_false(ix.is_loaded);
+    assert_int_equal(txn_index_load(&ix, r.dir, name, 30),
+                     E_OK); /* the log ends before b's marker */
+    assert_int_equal(txn_index_count(&ix), 1);
+    assert_int_equal(txn_index_write(&ix, r.dir, name), E_OK);
+    assert_int_equal(rig_file_size(&r, name), TXN_INDEX_ENTRY_SIZE);
+    file_is(&r, name, want, sizeof(want));
+    txn_index_truncate(&ix, 20);
+    assert_int_equal(txn_index_write(&ix, r.dir, name), E_OK);
+    assert_false(rig_has_file(&r, name));
+
+    for (size_t size = 1; size < sizeof(want); size++) { /* a part of an entry is no entry */
+        assert_int_equal(os_dir_replace_file(r.dir, name, slice_of(want, size)), E_OK);
+        txn_index_forget(&ix);
+        assert_int_equal(txn_index_load(&ix, r.dir, name, INT64_MAX), E_CORRUPT);
+    }
+    txn_index_reset(&ix);
+    assert_int_equal(txn_index_add(&ix, &a), E_OK);
+    assert_int_equal(txn_index_write(&ix, r.dir, name), E_OK); /* made anew */
+    file_is(&r, name, want, sizeof(want));
+    assert_int_equal(rig_file_size(&r, name), TXN_INDEX_ENTRY_SIZE);
+    assert_int_equal(txn_index_add(&ix, &b), E_OK);
+    assert_int_equal(os_dir_replace_file(r.dir, name, slice_of(want, 0)), E_OK);
+    assert_int_equal(txn_index_write(&ix, r.dir, name), E_OK); /* somebody else was at it */
+    assert_int_equal(rig_file_size(&r, name), 2 * TXN_INDEX_ENTRY_SIZE);
+    txn_index_release(&ix);
+    rig_close(&r);
 }
 
 static void sequences_are_checked(void **state)
@@ -187,22 +356,35 @@ static void transactions_open_and_end(void **state)
     struct batch_end_txn marker = {
         .base_offset = 9, .timestamp_ms = 5, .producer_id = 7, .coordinator_epoch = 2};
     struct batch_header h = header(3, 2, 7, 0, 0);
+    struct txn_aborted aborted;
     struct producers ps;
     struct buf bytes;
+    bool is_aborted;
 
     (void)state;
     producer_init(&ps);
     buf_init(&bytes, 1000);
     h.attributes = BATCH_TRANSACTIONAL;
-    assert_int_equal(producer_apply(&ps, &h, (struct slice){0}), E_OK);
+    apply(&ps, &h);
     h = header(5, 2, 8, 0, 0);
     h.attributes = BATCH_TRANSACTIONAL;
-    assert_int_equal(producer_apply(&ps, &h, (struct slice){0}), E_OK);
+    apply(&ps, &h);
     assert_int_equal(ps.first_txn_offset, 3);
     assert_int_equal(batch_build_end_txn(&marker, &bytes), E_OK);
     assert_int_equal(batch_peek(buf_slice(&bytes), &h), E_OK);
-    assert_int_equal(producer_apply(&ps, &h, buf_slice(&bytes)), E_OK);
+    assert_int_equal(producer_apply(&ps, &h, buf_slice(&bytes), &is_aborted, &aborted), E_OK);
+    assert_true(is_aborted);
+    assert_int_equal(aborted.producer_id, 7);
+    assert_int_equal(aborted.first_offset, 3);
+    assert_int_equal(aborted.last_offset, 9);
+    assert_int_equal(aborted.last_stable_offset, 5); /* producer 8's is open */
     assert_int_equal(ps.first_txn_offset, 5);
+    assert_int_equal(producer_first_unstable(&ps, 9), 3); /* the marker is not committed */
+    assert_int_equal(producer_first_unstable(&ps, 10), 5);
+    assert_int_equal(producer_first_unstable(&ps, 9), 5);
+    assert_int_equal(producer_apply(&ps, &h, buf_slice(&bytes), &is_aborted, &aborted), E_OK);
+    assert_false(is_aborted); /* nothing was open */
+    assert_int_equal(producer_first_unstable(&ps, 0), 5);
     assert_int_equal(producer_find(&ps, 7)->coordinator_epoch, 2);
     producer_expire(&ps, INT64_MAX / 2, 1);
     assert_null(producer_find(&ps, 7));
@@ -377,17 +559,6 @@ static void a_checkpoint_round_trips(void **state)
     buf_release(&out);
 }
 
-static void file_is(struct rig *r, const char *name, const void *want, size_t size)
-{
-    struct buf bytes;
-
-    buf_init(&bytes, 1 << 20);
-    assert_int_equal(os_dir_read_file(r->dir, name, &bytes), E_OK);
-    assert_true(bytes.size >= size);
-    assert_memory_equal(bytes.at, want, size);
-    buf_release(&bytes);
-}
-
 /* docs/format/segment.md */
 static void the_worked_example_is_true(void **state)
 {
@@ -402,19 +573,18 @@ static void the_worked_example_is_true(void **state)
     static const uint8_t times[] = {0, 0, 1, 0x9b, 0x76, 0xda, 0xaf, 0xd1, 0, 0, 0, 5,
                                     0, 0, 1, 0x9b, 0x76, 0xda, 0xb3, 0xb9, 0, 0, 0, 7};
     static const uint8_t snapshot[] = {
-        0,    1,    0x4b, 0x78, 0xd8, 0x89, 0,    0,    0,    4,    0,    0,    0,    0,    0,
-        0,    0x10, 0x92, 0,    3,    0,    0,    0,    1,    0,    0,    0,    0,    0,    0,
-        0,    1,    0,    0,    0,    1,    0,    0,    1,    0x9b, 0x76, 0xda, 0xa8, 1,    0xff,
-        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,    0,    0,    0,
-        0,    0,    0x10, 0x92, 0,    3,    0,    0,    0,    3,    0,    0,    0,    0,    0,
-        0,    0,    3,    0,    0,    0,    1,    0,    0,    1,    0x9b, 0x76, 0xda, 0xab, 0xe9,
-        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,    0,    0,
-        0,    0,    0,    0x10, 0x92, 0,    3,    0,    0,    0,    5,    0,    0,    0,    0,
-        0,    0,    0,    5,    0,    0,    0,    1,    0,    0,    1,    0x9b, 0x76, 0xda, 0xaf,
-        0xd1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,    0,
-        0,    0,    0,    0,    0x10, 0x92, 0,    3,    0,    0,    0,    7,    0,    0,    0,
-        0,    0,    0,    0,    7,    0,    0,    0,    1,    0,    0,    1,    0x9b, 0x76, 0xda,
+        0,    1,    0xd4, 0x78, 0xb0, 0xad, 0,    0,    0,    1,    0,    0,    0,    0,
+        0,    0,    0x10, 0x92, 0,    3,    0,    0,    0,    7,    0,    0,    0,    0,
+        0,    0,    0,    7,    0,    0,    0,    1,    0,    0,    1,    0x9b, 0x76, 0xda,
         0xb3, 0xb9, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    static const uint8_t window[] = {
+        0, 1, 0x29, 0x52, 0xcf, 0xb0, 0xd4, 0x78, 0xb0, 0xad, 0,    0,    0,    3,    0, 0,
+        0, 0, 0,    0,    0x10, 0x92, 0,    0,    0,    1,    0,    0,    0,    0,    0, 0,
+        0, 1, 0,    0,    0,    1,    0,    0,    1,    0x9b, 0x76, 0xda, 0xa8, 1,    0, 0,
+        0, 0, 0,    0,    0x10, 0x92, 0,    0,    0,    3,    0,    0,    0,    0,    0, 0,
+        0, 3, 0,    0,    0,    1,    0,    0,    1,    0x9b, 0x76, 0xda, 0xab, 0xe9, 0, 0,
+        0, 0, 0,    0,    0x10, 0x92, 0,    0,    0,    5,    0,    0,    0,    0,    0, 0,
+        0, 5, 0,    0,    0,    1,    0,    0,    1,    0x9b, 0x76, 0xda, 0xaf, 0xd1};
     static const char checkpoint[] = "dlog.checkpoint 1\nstart 0\nrecovery_point 8\n"
                                      "window 67108864\nsnapshot 1\ngaps 0\n"
                                      "topic_id AAAAAAAAAAAAAAAAAAAAAA\n"
@@ -456,13 +626,17 @@ static void the_worked_example_is_true(void **state)
     file_is(&r, "00000000000000000000.index", index, sizeof(index));
     file_is(&r, "00000000000000000000.timeindex", times, sizeof(times));
     file_is(&r, "00000000000000000008.snapshot", snapshot, sizeof(snapshot));
+    file_is(&r, "00000000000000000008.window", window, sizeof(window));
     file_is(&r, "dlog.checkpoint", checkpoint, sizeof(checkpoint) - 1);
     file_is(&r, "leader-epoch-checkpoint", "0\n1\n0 0\n", 8);
     rig_close(&r);
 }
 
 TESTS(test_files, cmocka_unit_test(the_worked_example_is_true),
-      cmocka_unit_test(a_snapshot_is_kafkas_version_1), cmocka_unit_test(sequences_are_checked),
+      cmocka_unit_test(a_snapshot_is_kafkas_version_1),
+      cmocka_unit_test(a_window_belongs_to_its_snapshot),
+      cmocka_unit_test(many_ended_transactions_are_kept_as_few),
+      cmocka_unit_test(the_transaction_index_is_kafkas), cmocka_unit_test(sequences_are_checked),
       cmocka_unit_test(sequences_wrap), cmocka_unit_test(several_batches_are_checked_in_turn),
       cmocka_unit_test(transactions_open_and_end), cmocka_unit_test(the_epoch_file_is_kafkas),
       cmocka_unit_test(index_entries_are_kafkas), cmocka_unit_test(an_index_on_disk_gives_the_same),

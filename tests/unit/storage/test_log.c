@@ -5,7 +5,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/crc32c.h"
 #include "os/dir.h"
 #include "os/file.h"
 #include "record/batch.h"
@@ -291,27 +290,6 @@ static void reopen_dir(struct rig *r)
         assert_int_equal(os_dir_open_in(log_root_dir(r->root), "t-0", false, &r->dir), E_OK);
 }
 
-/* Leave of a snapshot what Apache Kafka would have written: the last batch. */
-static void make_kafkas(struct rig *r, const char *name)
-{
-    enum { BODY = 6, ENTRY = 46 };
-    struct buf bytes;
-    uint8_t *last;
-    uint32_t crc;
-
-    buf_init(&bytes, 10000);
-    assert_int_equal(os_dir_read_file(r->dir, name, &bytes), E_OK);
-    assert_int_equal(bytes.size, BODY + 4 + 5 * ENTRY);
-    bytes.at[BODY + 3] = 1;
-    last = bytes.at + bytes.size - ENTRY;
-    memmove(bytes.at + BODY + 4, last, ENTRY);
-    crc = crc32c_of(bytes.at + BODY, 4 + ENTRY);
-    for (int i = 0; i < 4; i++)
-        bytes.at[2 + i] = (uint8_t)(crc >> (24 - 8 * i));
-    assert_int_equal(os_dir_replace_file(r->dir, name, slice_of(bytes.at, BODY + 4 + ENTRY)), E_OK);
-    buf_release(&bytes);
-}
-
 static void the_window_survives_a_restart(void **state)
 {
     struct rig r;
@@ -360,7 +338,34 @@ static void the_window_survives_a_bad_snapshot(void **state)
     }
 }
 
-static void a_snapshot_of_kafkas_has_the_last_batch(void **state)
+/* Without its window, or with another's, a snapshot is what Kafka's is: the last batch. */
+static void a_snapshot_alone_has_the_last_batch(void **state)
+{
+    static const char name[] = "00000000000000000032.window";
+
+    (void)state;
+    for (int is_there = 0; is_there < 2; is_there++) {
+        struct rig r;
+
+        rig_open(&r);
+        append_window(&r, 0, 8);
+        rig_reopen(&r);
+        rig_crash(&r);
+        reopen_dir(&r);
+        assert_int_equal(os_dir_remove_file(r.dir, name), E_OK);
+        if (is_there)
+            assert_int_equal(os_dir_replace_file(r.dir, name, slice_of("senseless", 9)), E_OK);
+        assert_int_equal(rig_open_log(&r), E_OK);
+        check_window(&r, 8, 7);
+        append_window(&r, 8, 10);
+        rig_reopen(&r);
+        check_window(&r, 10, 7);
+        rig_close(&r);
+    }
+}
+
+/* A window goes with its snapshot; one that is left alone goes at the next start. */
+static void windows_go_with_their_snapshots(void **state)
 {
     struct rig r;
 
@@ -368,14 +373,16 @@ static void a_snapshot_of_kafkas_has_the_last_batch(void **state)
     rig_open(&r);
     append_window(&r, 0, 8);
     rig_reopen(&r);
-    rig_crash(&r);
-    reopen_dir(&r);
-    make_kafkas(&r, "00000000000000000032.snapshot");
-    assert_int_equal(rig_open_log(&r), E_OK);
-    check_window(&r, 8, 7);
-    append_window(&r, 8, 10);
+    assert_true(rig_has_file(&r, "00000000000000000032.window"));
+    append_window(&r, 8, 9);
     rig_reopen(&r);
-    check_window(&r, 10, 7);
+    assert_true(rig_has_file(&r, "00000000000000000036.window"));
+    assert_false(rig_has_file(&r, "00000000000000000032.window"));
+    assert_int_equal(os_dir_replace_file(r.dir, "00000000000000000001.window", slice_of("x", 1)),
+                     E_OK);
+    rig_reopen(&r);
+    assert_false(rig_has_file(&r, "00000000000000000001.window"));
+    assert_true(rig_has_file(&r, "00000000000000000036.window"));
     rig_close(&r);
 }
 
@@ -388,15 +395,15 @@ static void an_open_transaction_bounds_what_is_stable(void **state)
     rig_open(&r);
     b.timestamp_ms = r.wall_ms;
     rig_fill(&r, 3, 10);
-    assert_int_equal(log_first_unstable_offset(r.log), 3);
+    assert_int_equal(log_first_unstable_offset(r.log, 3), 3);
     assert_int_equal(rig_append(&r, &b, NULL), E_OK);
     rig_fill(&r, 3, 10);
-    assert_int_equal(log_first_unstable_offset(r.log), 3);
+    assert_int_equal(log_first_unstable_offset(r.log, 3), 3);
     rig_crash(&r);
     assert_int_equal(rig_open_log(&r), E_OK);
-    assert_int_equal(log_first_unstable_offset(r.log), 3);
+    assert_int_equal(log_first_unstable_offset(r.log, 3), 3);
     rig_reopen(&r);
-    assert_int_equal(log_first_unstable_offset(r.log), 3);
+    assert_int_equal(log_first_unstable_offset(r.log, 3), 3);
     rig_close(&r);
 }
 
@@ -780,7 +787,8 @@ TESTS(test_log, cmocka_unit_test(appends_reads_and_reopens),
       cmocka_unit_test(duplicates_are_found_also_after_a_restart),
       cmocka_unit_test(the_window_survives_a_restart),
       cmocka_unit_test(the_window_survives_a_bad_snapshot),
-      cmocka_unit_test(a_snapshot_of_kafkas_has_the_last_batch),
+      cmocka_unit_test(a_snapshot_alone_has_the_last_batch),
+      cmocka_unit_test(windows_go_with_their_snapshots),
       cmocka_unit_test(an_open_transaction_bounds_what_is_stable),
       cmocka_unit_test(limits_bound_a_read), cmocka_unit_test(truncation_cuts_whole_batches),
       cmocka_unit_test(deleted_segments_go_after_their_delay),
