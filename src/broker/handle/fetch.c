@@ -4,6 +4,7 @@
 #include "broker/broker_priv.h"
 #include "broker/call_priv.h"
 #include "broker/fetch_session_priv.h"
+#include "broker/handle/fetch_aborted_priv.h"
 #include "broker/request_priv.h"
 #include "config/config.h"
 #include "replica/partition.h"
@@ -43,6 +44,7 @@ struct fetch_part {
     enum wire_error fixed_error; /* found before reading; stays */
     enum wire_error error;
     struct log_range range;
+    struct vec aborted; /* of struct log_aborted_txn: what a read_committed reader of it is told */
     int64_t high_watermark;
     int64_t last_stable_offset;
     int64_t log_start;
@@ -120,6 +122,12 @@ static enum wire_error read_error(enum err e)
     }
 }
 
+static void part_release(struct fetch_part *part)
+{
+    log_range_release(&part->range);
+    vec_release(&part->aborted);
+}
+
 static void part_read(struct fetch *f, struct fetch_part *part, struct broker_shard *owner)
 {
     struct partition *p;
@@ -138,8 +146,14 @@ static void part_read(struct fetch *f, struct fetch_part *part, struct broker_sh
     size_max = part->size_max < 0 ? 0 : (size_t)part->size_max;
     if ((int64_t)size_max > f->size_max)
         size_max = (size_t)f->size_max;
-    part->error =
-        read_error(partition_read(p, part->fetch_offset, f->isolation, size_max, &part->range));
+    e = partition_read(p, part->fetch_offset, f->isolation, size_max, &part->range);
+    vec_init(&part->aborted, sizeof(struct log_aborted_txn), HANDLE_FETCH_ABORTED_MAX);
+    if (e == E_OK && f->isolation == PARTITION_READ_COMMITTED)
+        e = handle_fetch_aborted(partition_log(p), part->fetch_offset, &part->range,
+                                 &part->aborted);
+    if (e != E_OK)
+        part_release(part);
+    part->error = read_error(e);
 }
 
 static void group_read(struct call *call)
@@ -213,7 +227,7 @@ static void group_recall(struct call *call)
 static void ranges_release(struct fetch *f)
 {
     for (size_t i = 0; i < f->part_count; i++)
-        log_range_release(&f->parts[i].range);
+        part_release(&f->parts[i]);
 }
 
 /* The first partition with records gets them all; others only what the total leaves. */
@@ -227,7 +241,7 @@ static int64_t ranges_limit(struct fetch *f)
 
         f->is_cut = f->is_cut || range->has_more;
         if (total > 0 && total + (int64_t)range->size > f->size_max) {
-            log_range_release(range);
+            part_release(&f->parts[i]);
             f->is_cut = true;
         }
         total += (int64_t)range->size;
@@ -257,8 +271,36 @@ static bool part_is_told(struct fetch *f, struct fetch_session *session,
     return fetch_session_tell(session, want, &told) || !f->is_incremental;
 }
 
-static void part_answer(struct fetch *f, struct fetch_part *part, struct log_range *ranges,
-                        uint32_t *range_count, struct wire_fetch_response_partition_data *out)
+struct answer {
+    struct wire_fetch_response out;
+    struct log_range *ranges;
+    uint32_t range_count;
+    struct writer_cut *cuts;
+    struct wire_fetch_response_aborted_transaction *aborted; /* the next one */
+};
+
+/* Null means that nobody asked. */
+static void aborted_answer(struct fetch *f, struct fetch_part *part, struct answer *answer,
+                           struct wire_fetch_response_partition_data *out)
+{
+    out->aborted_transactions_count = -1;
+    if (f->isolation != PARTITION_READ_COMMITTED)
+        return;
+    out->aborted_transactions = answer->aborted;
+    out->aborted_transactions_count = (int32_t)part->aborted.count;
+    for (size_t i = 0; i < part->aborted.count; i++) {
+        const struct log_aborted_txn *aborted = vec_at(&part->aborted, i);
+
+        wire_fetch_response_aborted_transaction_init(answer->aborted);
+        answer->aborted->producer_id = aborted->producer_id;
+        answer->aborted->first_offset = aborted->first_offset;
+        answer->aborted++;
+    }
+    vec_release(&part->aborted);
+}
+
+static void part_answer(struct fetch *f, struct fetch_part *part, struct answer *answer,
+                        struct wire_fetch_response_partition_data *out)
 {
     wire_fetch_response_partition_data_init(out);
     out->partition_index = part->index;
@@ -269,7 +311,7 @@ static void part_answer(struct fetch *f, struct fetch_part *part, struct log_ran
         out->last_stable_offset = part->last_stable_offset;
         out->log_start_offset = part->log_start;
     }
-    out->aborted_transactions_count = f->isolation == PARTITION_READ_COMMITTED ? 0 : -1;
+    aborted_answer(f, part, answer, out);
     out->records = (struct wire_records){.at = (const uint8_t *)"", .size = 0};
     if (part->diverging_epoch >= 0) {
         out->diverging_epoch.epoch = part->diverging_epoch;
@@ -277,19 +319,21 @@ static void part_answer(struct fetch *f, struct fetch_part *part, struct log_ran
     }
     if (part->range.size > 0) {
         out->records = (struct wire_records){
-            .size = (int32_t)part->range.size, .cut = true, .cut_ref = *range_count};
+            .size = (int32_t)part->range.size, .cut = true, .cut_ref = answer->range_count};
         counter_add(&f->req->shard->bytes_out, part->range.size);
-        ranges[(*range_count)++] = part->range;
+        answer->ranges[answer->range_count++] = part->range;
         part->range = (struct log_range){0};
     }
 }
 
-struct answer {
-    struct wire_fetch_response out;
-    struct log_range *ranges;
-    uint32_t range_count;
-    struct writer_cut *cuts;
-};
+static size_t aborted_count(const struct fetch *f)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < f->part_count; i++)
+        count += f->parts[i].aborted.count;
+    return count;
+}
 
 /* Fill the response from the parts, topic by topic. */
 static bool answer_fill(struct fetch *f, struct answer *answer)
@@ -305,13 +349,14 @@ static bool answer_fill(struct fetch *f, struct answer *answer)
     answer->out.responses = arena_alloc_array(arena, f->part_count, sizeof(*topic));
     answer->ranges = arena_alloc_array(arena, f->part_count, sizeof(*answer->ranges));
     answer->cuts = arena_alloc_array(arena, f->part_count, sizeof(*answer->cuts));
+    answer->aborted = arena_alloc_array(arena, aborted_count(f), sizeof(*answer->aborted));
     if (data == NULL || answer->out.responses == NULL || answer->ranges == NULL ||
-        answer->cuts == NULL)
+        answer->cuts == NULL || answer->aborted == NULL)
         return false;
     for (size_t i = 0; i < f->part_count; i++) {
         struct fetch_part *part = &f->parts[i];
 
-        if (!part_is_told(f, session, part))
+        if (!part_is_told(f, session, part)) /* nothing was read, then */
             continue;
         if (topic == NULL || part->topic_number != topic_number) {
             topic = &answer->out.responses[answer->out.responses_count++];
@@ -321,7 +366,7 @@ static bool answer_fill(struct fetch *f, struct answer *answer)
             topic->topic_id = part->topic_id;
             topic->partitions = data;
         }
-        part_answer(f, part, answer->ranges, &answer->range_count, data++);
+        part_answer(f, part, answer, data++);
         topic->partitions_count++;
     }
     return true;

@@ -4,19 +4,24 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/report.h"
-#include "broker/broker.h"
+#include "broker/broker_priv.h"
+#include "broker/shard_priv.h"
 #include "config/config.h"
 #include "meta/image.h"
 #include "os/thread.h"
 #include "quorum/quorum.h"
 #include "record/builder.h"
+#include "record/control.h"
 #include "replica/manager.h"
+#include "replica/partition.h"
 #include "unit.h"
 #include "wire/create_topics.h"
 #include "wire/produce.h"
@@ -301,6 +306,78 @@ struct slice rig_batch_of(struct rig *r, int64_t producer_id, int16_t epoch, int
     options.producer_epoch = epoch;
     options.base_sequence = sequence;
     return batch_make(r, &options, 10);
+}
+
+struct slice rig_batch_in_txn(struct rig *r, int64_t producer_id, int32_t sequence)
+{
+    struct batch_options options = batch_options_init(0);
+
+    options.producer_id = producer_id;
+    options.producer_epoch = 0;
+    options.base_sequence = sequence;
+    options.transactional = true;
+    return batch_make(r, &options, 10);
+}
+
+struct slice rig_marker(struct rig *r, int64_t producer_id, bool commit)
+{
+    struct batch_end_txn marker = {.producer_id = producer_id, .commit = commit};
+    struct slice batch;
+    struct buf out;
+
+    buf_init(&out, 1000);
+    assert_int_equal(batch_build_end_txn(&marker, &out), E_OK);
+    batch = arena_copy(&r->arena, buf_slice(&out));
+    buf_release(&out);
+    return batch;
+}
+
+/* On every loop, one after the other, until the one that has the partition. */
+struct append {
+    struct loop_task task;
+    struct rig *rig;
+    struct partition_id id;
+    struct partition_append op;
+    int shard;
+    atomic_bool is_done;
+};
+
+static void append_done(struct partition_append *op)
+{
+    struct append *a = op->ctx;
+
+    assert_int_equal(op->err, E_OK);
+    atomic_store(&a->is_done, true);
+}
+
+static void append_run(struct loop_task *task)
+{
+    struct append *a = LIST_ENTRY(task, struct append, task);
+    struct partition *p = partition_find(a->rig->broker->shards[a->shard].replicas, a->id);
+
+    if (p != NULL) {
+        partition_append(p, &a->op);
+        return;
+    }
+    assert_true(++a->shard < a->rig->shard_count);
+    loop_post(a->rig->loops[a->shard], &a->task);
+}
+
+void rig_append(struct rig *r, struct uuid topic_id, int32_t index, struct slice batch)
+{
+    struct append a = {.rig = r,
+                       .id = {.topic_id = topic_id, .index = index},
+                       .op = {.bytes = test_malloc(batch.size), .size = batch.size, .acks = -1}};
+
+    memcpy(a.op.bytes, batch.at, batch.size);
+    a.task.run = append_run;
+    a.op.done = append_done;
+    a.op.ctx = &a;
+    loop_post(r->loops[0], &a.task);
+    for (int i = 0; i < PATIENCE_MS && !atomic_load(&a.is_done); i++)
+        usleep(1000);
+    assert_true(atomic_load(&a.is_done));
+    test_free(a.op.bytes);
 }
 
 void client_produce_send(struct client *c, const char *topic, int32_t index, struct slice records,

@@ -108,6 +108,13 @@ struct uuid client_create(struct client *c, const char *topic, int32_t partition
 struct slice rig_batch(struct rig *r, size_t value_size);
 struct slice rig_batch_of(struct rig *r, int64_t producer_id, int16_t epoch, int32_t sequence);
 
+/* The same as part of a transaction, and the marker that ends one. */
+struct slice rig_batch_in_txn(struct rig *r, int64_t producer_id, int32_t sequence);
+struct slice rig_marker(struct rig *r, int64_t producer_id, bool commit);
+
+/* Append past the protocol, as a coordinator does; waits until it is committed. */
+void rig_append(struct rig *r, struct uuid topic_id, int32_t index, struct slice batch);
+
 /* Produce v9 of one batch; without waiting, or with: error, and the base offset. */
 void client_produce_send(struct client *c, const char *topic, int32_t index, struct slice records,
                          int16_t acks);

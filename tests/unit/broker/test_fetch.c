@@ -1,5 +1,6 @@
 #include "rig.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include "unit.h"
@@ -380,7 +381,68 @@ static void test_list_offsets(void **state)
     each(list_offsets, NULL);
 }
 
-TESTS(test_fetch, cmocka_unit_test(test_a_long_poll_wakes), cmocka_unit_test(test_limits),
-      cmocka_unit_test(test_the_end_of_a_segment), cmocka_unit_test(test_errors),
-      cmocka_unit_test(test_sessions), cmocka_unit_test(test_slots),
+/* "producer@first offset" of each. */
+static const char *aborted_text(const struct wire_fetch_response_partition_data *p, char text[100])
+{
+    size_t size = 0;
+
+    text[0] = 0;
+    for (int32_t i = 0; i < p->aborted_transactions_count; i++)
+        size += (size_t)snprintf(text + size, 100 - size, "%s%lld@%lld", i > 0 ? " " : "",
+                                 (long long)p->aborted_transactions[i].producer_id,
+                                 (long long)p->aborted_transactions[i].first_offset);
+    return text;
+}
+
+/* 0 data of 1, 1 data of 2, 2 abort of 1, 3 data of 1, 4 commit of 2, 5 abort of 1, 6 data of 2 */
+static void committed(struct rig *r, struct client *c)
+{
+    struct uuid id = client_create(c, "t", 2);
+    struct wire_fetch_response_partition_data *p;
+    struct wire_fetch_response out;
+    struct ask a;
+    char text[100];
+
+    ask_make(&a, "t", id, 1);
+    a.in.isolation_level = 1;
+    a.in.max_wait_ms = 20;
+    rig_append(r, id, 0, rig_batch_in_txn(r, 1, 0));
+    rig_append(r, id, 0, rig_batch_in_txn(r, 2, 0));
+    CALL(c, fetch, FETCH, BY_NAME, &a.in, &out);
+    p = only(&out);
+    assert_int_equal(p->high_watermark, 2);
+    assert_int_equal(p->last_stable_offset, 0);
+    assert_int_equal(p->records.size, 0);
+    assert_int_equal(p->aborted_transactions_count, 0);
+    rig_append(r, id, 0, rig_marker(r, 1, false));
+    CALL(c, fetch, FETCH, BY_NAME, &a.in, &out);
+    assert_int_equal(only(&out)->last_stable_offset, 1);
+    assert_string_equal(aborted_text(only(&out), text), "1@0");
+    rig_append(r, id, 0, rig_batch_in_txn(r, 1, 1));
+    rig_append(r, id, 0, rig_marker(r, 2, true));
+    rig_append(r, id, 0, rig_marker(r, 1, false));
+    rig_append(r, id, 0, rig_batch_in_txn(r, 2, 1));
+    CALL(c, fetch, FETCH, BY_NAME, &a.in, &out);
+    p = only(&out);
+    assert_int_equal(p->high_watermark, 7);
+    assert_int_equal(p->last_stable_offset, 6);
+    assert_string_equal(aborted_text(p, text), "1@0 1@3");
+    a.parts[0].fetch_offset = 3;
+    CALL(c, fetch, FETCH, BY_NAME, &a.in, &out);
+    assert_string_equal(aborted_text(only(&out), text), "1@3");
+    a.in.isolation_level = 0;
+    CALL(c, fetch, FETCH, BY_NAME, &a.in, &out);
+    p = only(&out);
+    assert_int_equal(p->last_stable_offset, 6);
+    assert_int_equal(p->aborted_transactions_count, -1); /* nobody asked */
+}
+
+static void test_committed(void **state)
+{
+    each(committed, NULL);
+}
+
+TESTS(test_fetch, cmocka_unit_test(test_committed), cmocka_unit_test(test_a_long_poll_wakes),
+      cmocka_unit_test(test_limits), cmocka_unit_test(test_the_end_of_a_segment),
+      cmocka_unit_test(test_errors), cmocka_unit_test(test_sessions), cmocka_unit_test(test_slots),
       cmocka_unit_test(test_deleted_while_waiting), cmocka_unit_test(test_list_offsets));
