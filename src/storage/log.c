@@ -24,6 +24,7 @@ struct log_options log_options_default(void)
                                 .retention_bytes = -1,
                                 .file_delete_delay_ms = 60 * 1000,
                                 .producer_id_expiration_ms = 24 * 3600 * 1000ll,
+                                .scrub_interval_ms = 7 * 24 * 3600 * 1000ll,
                                 .is_deleted = true};
 }
 

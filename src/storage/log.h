@@ -89,9 +89,10 @@ struct log_options {
     int64_t retention_bytes;      /* -1: no limit */
     int64_t file_delete_delay_ms;
     int64_t producer_id_expiration_ms;
-    bool is_compacted; /* cleanup.policy has compact */
-    bool is_deleted;   /* cleanup.policy has delete: retention applies */
-    bool preallocate;  /* zero-fill the active segment ahead */
+    int64_t scrub_interval_ms; /* checksums are good for so long (log_scrub.h); 0: for ever */
+    bool is_compacted;         /* cleanup.policy has compact */
+    bool is_deleted;           /* cleanup.policy has delete: retention applies */
+    bool preallocate;          /* zero-fill the active segment ahead */
 };
 
 struct log_options log_options_default(void);
@@ -212,7 +213,7 @@ NODISCARD enum err log_sync(struct log *log);
  * only batches below `limit_offset`. It ends at a batch boundary, or in a sealed
  * segment after `size_max` bytes in the middle of a batch, as in Kafka; the first
  * batch is whole, however large. Its CRCs were checked since this process opened the
- * segment. Size 0: nothing below the limit.
+ * segment and within scrub_interval_ms. Size 0: nothing below the limit.
  *
  *   E_OUT_OF_RANGE  offset < start_offset or > end_offset
  *   E_CORRUPT       the range is damaged

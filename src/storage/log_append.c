@@ -46,6 +46,7 @@ enum err log_add_segment(struct log *log, struct os_dir *dir, int64_t base_offse
         goto out;
     s->allows_gaps = log->has_gaps;
     s->end_offset = base_offset;
+    s->verified_ms = log->wall_ms;
     segment_index_reset(&s->offsets);
     segment_index_reset(&s->times);
     segment_name(base_offset, ".log", name);

@@ -247,6 +247,27 @@ enum err log_checkpoint_write(struct log *log, struct os_dir *dir, const struct 
     return log_remove_snapshots(log, dir, 0, point->offset);
 }
 
+enum err log_keep_damage(struct log *log, const struct segment *s)
+{
+    struct log_point end = log_end_point(log);
+    bool is_settled = s->end_offset <= log->recovery.offset;
+    struct os_dir *dir;
+    enum err e;
+
+    if (log_refuses(log))
+        return E_BROKEN;
+    e = is_settled ? E_OK : log_sync(log);
+    if (e == E_OK)
+        e = log_dir_open(log, &dir);
+    if (e != E_OK)
+        return e;
+    e = is_settled ? log_checkpoint_rewrite(log, dir) : log_checkpoint_write(log, dir, &end, NULL);
+    os_dir_close(dir);
+    if (e == E_OK && !is_settled)
+        log->begun.offset = -1; /* a sync under way must not take it back */
+    return e == E_IO ? log_break(log, e) : e;
+}
+
 enum err log_write_epochs(struct log *log, struct os_dir *dir)
 {
     struct buf text;

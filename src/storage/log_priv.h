@@ -66,6 +66,17 @@ struct log_snapshot {
     struct buf window;
 };
 
+/* How far the scrubber is. */
+struct log_scrub_state {
+    int64_t round_ms; /* when the last round began */
+    int64_t next;     /* the segment that comes next is the first from this offset on; -1: idle */
+    int64_t segment;  /* base offset of the one at hand */
+    int64_t pos;      /* in it; 0: not begun */
+    int64_t offset;   /* that is to be there */
+    int64_t began_ms; /* with that segment */
+    bool is_loaded;
+};
+
 struct log {
     struct log_root *root;
     char *name;
@@ -99,6 +110,7 @@ struct log {
     struct producers producers;
     struct vec snapshots; /* of int64_t: snapshot files there are, rising */
     struct vec deletions; /* of struct log_deletion */
+    struct log_scrub_state scrub;
     struct uuid topic_id;
     int open_sealed_count;
     bool recovery_has_snapshot; /* there are producers at the recovery point */
@@ -237,6 +249,12 @@ NODISCARD enum err log_checkpoint_write(struct log *log, struct os_dir *dir,
 
 /* The checkpoint file alone, with the recovery point that stands. */
 NODISCARD enum err log_checkpoint_rewrite(struct log *log, struct os_dir *dir);
+
+/*
+ * Make the marks of damage in `s` durable. Behind the recovery point the next open would take it
+ * for a torn tail and cut off what is right behind it, so that moves first.
+ */
+NODISCARD enum err log_keep_damage(struct log *log, const struct segment *s);
 
 /* leader-epoch-checkpoint, durably unless the log is fresh. */
 NODISCARD enum err log_write_epochs(struct log *log, struct os_dir *dir);

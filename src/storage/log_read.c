@@ -108,12 +108,23 @@ static enum err check_range(struct log *log, struct segment *s, int64_t pos, int
     return e == E_IO || e == E_NOMEM ? e : E_OK;
 }
 
+/* What was checked too long ago is checked again, unless the scrubber did. */
+static void expire_verified(const struct log *log, struct segment *s)
+{
+    if (log->options.scrub_interval_ms <= 0 ||
+        log->wall_ms - s->verified_ms < log->options.scrub_interval_ms)
+        return;
+    vec_clear(&s->verified);
+    s->verified_ms = log->wall_ms;
+}
+
 /* Cut [pos, *end) to what is right. E_CORRUPT: the first batch is not. */
 static enum err verify(struct log *log, struct segment *s, int64_t pos, int64_t *end)
 {
     const struct segment_damage *damage = segment_damage_from(s, pos);
     int64_t at = pos;
 
+    expire_verified(log, s);
     if (damage != NULL && damage->pos < *end)
         *end = damage->pos;
     while (at < *end) {
@@ -138,11 +149,20 @@ static enum err verify(struct log *log, struct segment *s, int64_t pos, int64_t 
     return *end > pos ? E_OK : E_CORRUPT;
 }
 
+/* What was marked is marked after a restart, too. That it could not be fails no read. */
+static void keep_damage(struct log *log, const struct segment *s)
+{
+    enum err e = log_keep_damage(log, s);
+
+    (void)e; /* the next checkpoint has it, or the log is broken and says so */
+}
+
 /* The first batch at or after `offset` in segment `i`: memo, else index. */
 static enum err find_first(struct log *log, size_t i, int64_t offset, int64_t *pos_out,
                            int64_t *base_out)
 {
     struct segment *s = log_segment_at(log, i);
+    size_t damaged = s->damaged.count;
     struct batch_header h;
     enum err e;
 
@@ -153,6 +173,8 @@ static enum err find_first(struct log *log, size_t i, int64_t offset, int64_t *p
     e = log_use_indexes(log, s);
     if (e == E_OK)
         e = segment_find(s, offset, pos_out, &h);
+    if (s->damaged.count > damaged)
+        keep_damage(log, s);
     if (e == E_OK) {
         *base_out = h.base_offset;
         log_memo_add(log, s, h.base_offset, *pos_out);
@@ -263,6 +285,8 @@ static enum err note_damage(struct log *log, const struct found *f, int64_t offs
     segment_scan_init(&scan, f->segment->file, f->segment->size, window, SEGMENT_SCAN_WINDOW);
     e = segment_mark_damage(f->segment, &scan, f->pos, f->base_offset, &damage);
     mem_free(window);
+    if (e == E_OK)
+        keep_damage(log, f->segment);
     if (e != E_OK)
         return e == E_TOO_BIG ? E_CORRUPT : e;
     return offset >= damage.offset_end ? E_AGAIN : E_CORRUPT;

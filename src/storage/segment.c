@@ -389,6 +389,19 @@ void segment_add_verified(struct segment *s, int64_t pos, int64_t end)
     *verified_at(s, i) = r;
 }
 
+void segment_remove_verified(struct segment *s, int64_t pos, int64_t end)
+{
+    for (size_t i = s->verified.count; i-- > 0;) {
+        struct segment_range r = *verified_at(s, i);
+
+        if (r.end <= pos || r.pos >= end)
+            continue;
+        vec_remove(&s->verified, i);
+        segment_add_verified(s, r.pos, pos);
+        segment_add_verified(s, end, r.end);
+    }
+}
+
 int64_t segment_verified_end(const struct segment *s, int64_t pos)
 {
     size_t i = verified_index(s, pos);

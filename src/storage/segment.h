@@ -54,6 +54,7 @@ struct segment {
     struct segment_index times;
     struct txn_index aborted;
     int64_t end_offset;  /* where the next segment begins, or the log ends */
+    int64_t verified_ms; /* when the oldest of `verified` was, wall clock */
     struct vec verified; /* of segment_range */
     struct vec damaged;  /* of segment_damage */
     bool allows_gaps;    /* offsets rise, but need not continue */
@@ -135,6 +136,9 @@ NODISCARD enum err segment_add_damage(struct segment *s, const struct segment_da
 
 /* Bytes [pos, end) hold whole batches that were found right. */
 void segment_add_verified(struct segment *s, int64_t pos, int64_t end);
+
+/* [pos, end) was found wrong. */
+void segment_remove_verified(struct segment *s, int64_t pos, int64_t end);
 
 /* Where the verified range that contains `pos` ends; `pos` when it is not verified. */
 int64_t segment_verified_end(const struct segment *s, int64_t pos);
