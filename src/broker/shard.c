@@ -199,6 +199,13 @@ static void on_records(void *ctx, const struct quorum_batch *batch)
     meta_delta_clear(&shard->delta);
 }
 
+static void on_replicas_started(void *ctx)
+{
+    struct broker_shard *shard = ctx;
+
+    broker_on_shard_ready(shard->broker);
+}
+
 static void on_caught_up(void *ctx)
 {
     struct broker_shard *shard = ctx;
@@ -206,7 +213,7 @@ static void on_caught_up(void *ctx)
     shard->is_caught_up = true;
     replica_apply(shard->manager, shard->image, &shard->delta);
     meta_delta_clear(&shard->delta);
-    broker_on_shard_ready(shard->broker);
+    replica_when_started(shard->manager, on_replicas_started, shard);
 }
 
 /* Stop: drain; when all are drained leave the quorum, close the partitions, tell the broker. */
@@ -305,6 +312,7 @@ static enum err replicas_open(struct broker_shard *shard)
         .shard_index = shard->index,
         .shard_count = broker->shard_count,
         .config = broker->config,
+        .pool = broker->pool,
     };
     enum err e = replica_shard_open(&replica_options, &shard->replicas);
 

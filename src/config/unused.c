@@ -110,7 +110,6 @@ const char *const config_unused_names[] = {
     "metrics.sample.window.ms",
     "num.io.threads",
     "num.network.threads",
-    "num.recovery.threads.per.data.dir",
     "num.replica.alter.log.dirs.threads",
     "num.replica.fetchers",
     "offset.metadata.max.bytes",

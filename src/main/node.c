@@ -17,7 +17,8 @@
 
 /*
  * Threads: the controller's loop, one loop a shard, and a small pool that runs
- * fdatasync when several logs are dirty at once.
+ * fdatasync when several logs are dirty at once and opens the logs that are there
+ * at start.
  *
  * Stop: node_stop -> (shard 0) broker_stop -> on_stopped -> every loop is told to
  * stop; node_close then releases from the outside in.
@@ -74,13 +75,16 @@ static enum err data_dirs_find(struct node *n, const char *fallback, struct repo
 
 static enum err loops_open(struct node *n)
 {
+    int64_t threads =
+        SYNC_THREADS + config_i64(n->config, CONFIG_RECOVERY_THREADS) * (int64_t)n->data_dir_count;
     enum err e = loop_open(n->os, &n->controller_loop);
 
     n->shard_count = (int)config_i64(n->config, CONFIG_SHARDS);
     for (int i = 0; e == E_OK && i < n->shard_count; i++)
         e = loop_open(n->os, &n->loops[i]);
     if (e == E_OK)
-        e = os_pool_open(n->os, SYNC_THREADS, &n->pool);
+        e = os_pool_open(
+            n->os, (int)(threads < OS_POOL_THREADS_MAX ? threads : OS_POOL_THREADS_MAX), &n->pool);
     return e;
 }
 

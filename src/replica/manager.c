@@ -15,44 +15,12 @@
 #include "trace/trace.h"
 
 enum {
-    NAME_SIZE_MAX = 300,   /* "<topic>-<index>" */
     MAINTAIN_AT_ONCE = 16, /* partitions in one tick, so that no turn gets long */
     MAINTAIN_TICK_MS = 10, /* the least */
-    RETRY_MS = 20,         /* for a directory that is still being closed */
 };
 
 /* Routing must not change between releases of a running cluster's tools; it is not on disk. */
 static const uint64_t OWNER_SEED = 0x9e3779b97f4a7c15;
-
-enum entry_state {
-    ENTRY_OPEN,
-    ENTRY_WAITS,   /* its directory is being closed by an earlier life of the name */
-    ENTRY_OFFLINE, /* could not be opened */
-};
-
-/* One partition that this shard should have. */
-struct replica_entry {
-    struct partition_id id;
-    char *topic;
-    enum entry_state state;
-    struct partition *partition; /* when open */
-    size_t root;
-    int32_t leader_epoch;
-    struct log_options log_options;
-    struct list_node node; /* in the manager's turns */
-};
-
-struct replica_manager {
-    struct replica_manager_options options;
-    struct loop *loop;
-    struct map_slice entries; /* by id */
-    struct list_node turns;   /* all entries; the first is the next to be maintained */
-    size_t offline_count;
-    size_t waiting_count;
-    bool is_started;
-    struct loop_timer maintain_timer;
-    struct loop_timer retry_timer;
-};
 
 int replica_owner(struct uuid topic_id, int32_t index, int shards)
 {
@@ -77,8 +45,8 @@ static struct replica_entry *entry_find(const struct replica_manager *m, struct 
     return map_slice_find(&m->entries, key_of(&id));
 }
 
-static void trace_entry(const struct replica_manager *m, enum trace_level level, const char *event,
-                        const struct replica_entry *entry, enum err e, const char *text)
+void replica_trace_entry(const struct replica_manager *m, enum trace_level level, const char *event,
+                         const struct replica_entry *entry, enum err e, const char *text)
 {
     trace_event(m->options.trace, level, TRACE_REPLICA, event,
                 TRACE_FIELDS(trace_topic(slice_of_text(entry->topic)),
@@ -126,101 +94,43 @@ struct log_options replica_log_options(const struct config *config, const struct
 
 static void entry_free(struct replica_manager *m, struct replica_entry *entry)
 {
-    if (entry->state == ENTRY_OFFLINE)
-        m->offline_count--;
-    if (entry->state == ENTRY_WAITS)
-        m->waiting_count--;
-    list_remove(&entry->node);
     map_slice_remove(&m->entries, key_of(&entry->id));
-    replica_roots_count_out(m->options.roots, entry->root);
-    mem_free(entry->topic);
-    mem_free(entry);
+    list_remove(&entry->node);
+    replica_entry_release(m, entry);
 }
 
-static void entry_state_set(struct replica_manager *m, struct replica_entry *entry,
-                            enum entry_state state)
-{
-    m->offline_count += (state == ENTRY_OFFLINE) - (entry->state == ENTRY_OFFLINE);
-    m->waiting_count += (state == ENTRY_WAITS) - (entry->state == ENTRY_WAITS);
-    entry->state = state;
-}
-
-static void entry_open(struct replica_manager *m, struct replica_entry *entry)
-{
-    struct partition_open open = {
-        .id = entry->id,
-        .topic = slice_of_text(entry->topic),
-        .leader_epoch = entry->leader_epoch,
-        .root = replica_roots_at(m->options.roots, entry->root),
-        .log = entry->log_options,
-    };
-    struct report report = {{0}};
-    enum err e = partition_open(m->options.shard, &open, &entry->partition, &report);
-
-    if (e == E_OK) {
-        entry_state_set(m, entry, ENTRY_OPEN);
-    } else if (e == E_BUSY) {
-        entry_state_set(m, entry, ENTRY_WAITS);
-        if (!m->retry_timer.is_started)
-            loop_timer_start(m->loop, &m->retry_timer, loop_now_ms(m->loop) + RETRY_MS);
-    } else {
-        entry_state_set(m, entry, ENTRY_OFFLINE);
-        trace_entry(m, TRACE_ERROR, "partition_offline", entry, e, report.text);
-    }
-}
-
-static void on_retry(struct loop_timer *timer)
-{
-    struct replica_manager *m = LIST_ENTRY(timer, struct replica_manager, retry_timer);
-
-    for (struct list_node *n = m->turns.next; n != &m->turns; n = n->next) {
-        struct replica_entry *entry = LIST_ENTRY(n, struct replica_entry, node);
-
-        if (entry->state == ENTRY_WAITS)
-            entry_open(m, entry);
-    }
-}
-
-/* Open the log of a directory that nothing will use any more, and delete it. */
+/* A directory that nothing will use any more. */
 static void delete_directory(struct replica_manager *m, size_t root, const char *name)
 {
-    struct log_options options = log_options_default();
-    struct report report = {{0}};
-    struct log_recovery recovery;
-    struct log *log;
-    enum err e = log_open(&(struct log_open){.root = replica_roots_at(m->options.roots, root),
-                                             .name = name,
-                                             .options = &options,
-                                             .wall_ms = os_wall_ms(loop_os(m->loop))},
-                          &log, &recovery, &report);
+    enum err e = log_root_delete(replica_roots_at(m->options.roots, root), name);
 
-    if (e == E_OK)
-        e = log_delete(log);
     trace_event(m->options.trace, e == E_OK ? TRACE_INFO : TRACE_WARN, TRACE_REPLICA,
                 "deleted_topic_removed",
-                TRACE_FIELDS(trace_text("directory", name), trace_error(e),
-                             trace_text("text", report.text)));
+                TRACE_FIELDS(trace_text("directory", name), trace_error(e)));
 }
 
 /*
  * The root for a partition that is about to be opened. At start its directory
  * may be there; one of a deleted topic that had the same name goes first.
  */
-static size_t choose_root(struct replica_manager *m, const struct meta_image *image,
-                          const struct meta_topic *topic, int32_t index)
+static void choose_root(struct replica_manager *m, const struct meta_image *image,
+                        const struct meta_topic *topic, struct replica_entry *entry)
 {
-    char name[NAME_SIZE_MAX];
+    char name[REPLICA_NAME_SIZE];
     struct uuid id;
     size_t root;
 
-    snprintf(name, sizeof(name), "%s-%d", (const char *)topic->name.at, (int)index);
-    if (m->is_started || !replica_roots_find(m->options.roots, name, &root))
-        return replica_roots_take(m->options.roots);
+    replica_entry_name(entry, name);
+    if (m->is_started || !replica_roots_find(m->options.roots, name, &root)) {
+        entry->root = replica_roots_take(m->options.roots);
+        return;
+    }
+    entry->is_found = true;
     id = log_root_topic_id(replica_roots_at(m->options.roots, root), name);
     if (!uuid_equal(id, topic->id) && meta_image_was_deleted(image, id))
         delete_directory(m, root, name);
     replica_roots_count_in(m->options.roots, root);
-    return root;
+    entry->root = root;
 }
 
 static struct replica_entry *entry_new(struct replica_manager *m, const struct meta_image *image,
@@ -236,7 +146,7 @@ static struct replica_entry *entry_new(struct replica_manager *m, const struct m
     entry->id = (struct partition_id){.topic_id = topic->id, .index = index};
     if (map_slice_put(&m->entries, key_of(&entry->id), entry) != E_OK)
         goto failed;
-    entry->root = choose_root(m, image, topic, index);
+    choose_root(m, image, topic, entry);
     list_push_back(&m->turns, &entry->node);
     return entry;
 failed:
@@ -256,9 +166,22 @@ static bool is_replica(const struct replica_manager *m, const struct meta_partit
 
 /* Following the image */
 
+/* It is not ours any more, and just being opened: what is to become of it comes after that. */
+static void entry_doom(struct replica_manager *m, struct replica_entry *entry, bool is_deleted)
+{
+    map_slice_remove(&m->entries, key_of(&entry->id));
+    list_remove(&entry->node);
+    list_push_back(&m->doomed, &entry->node);
+    entry->fate = is_deleted ? FATE_DELETED : FATE_CLOSED;
+}
+
 /* Not a replica any more: the bytes stay until somebody decides about them. */
 static void entry_close(struct replica_manager *m, struct replica_entry *entry)
 {
+    if (entry->state == ENTRY_OPENING) {
+        entry_doom(m, entry, false);
+        return;
+    }
     if (entry->state == ENTRY_OPEN)
         partition_close(entry->partition);
     entry_free(m, entry);
@@ -266,11 +189,22 @@ static void entry_close(struct replica_manager *m, struct replica_entry *entry)
 
 static void entry_delete(struct replica_manager *m, struct replica_entry *entry)
 {
-    enum err e = entry->state == ENTRY_OPEN ? partition_delete(entry->partition) : E_OK;
+    char name[REPLICA_NAME_SIZE];
+    enum err e = E_OK;
 
+    if (entry->state == ENTRY_OPENING) {
+        entry_doom(m, entry, true);
+        return;
+    }
+    if (entry->state == ENTRY_OPEN) {
+        e = partition_delete(entry->partition);
+    } else if (entry->state == ENTRY_QUEUED && entry->is_found) {
+        replica_entry_name(entry, name);
+        delete_directory(m, entry->root, name);
+    }
     /* What is left of it is found and finished off at the next start. */
     if (e != E_OK)
-        trace_entry(m, TRACE_WARN, "partition_delete_failed", entry, e, "");
+        replica_trace_entry(m, TRACE_WARN, "partition_delete_failed", entry, e, "");
     entry_free(m, entry);
 }
 
@@ -283,7 +217,18 @@ static void follow_epoch(struct replica_manager *m, struct replica_entry *entry,
     if (entry->state == ENTRY_OPEN)
         e = partition_lead(entry->partition, leader_epoch);
     if (e != E_OK)
-        trace_entry(m, TRACE_ERROR, "leader_epoch_failed", entry, e, "");
+        replica_trace_entry(m, TRACE_ERROR, "leader_epoch_failed", entry, e, "");
+}
+
+/* Those of the last topic again: thousands of partitions of one come in a row. */
+static struct log_options options_of(struct replica_manager *m, const struct meta_image *image,
+                                     const struct meta_topic *topic)
+{
+    if (!uuid_equal(m->known_topic_id, topic->id)) {
+        m->known_options = replica_log_options(m->options.config, image, topic);
+        m->known_topic_id = topic->id;
+    }
+    return m->known_options;
 }
 
 static void follow_partition(struct replica_manager *m, const struct meta_image *image,
@@ -309,9 +254,8 @@ static void follow_partition(struct replica_manager *m, const struct meta_image 
     if (entry == NULL)
         return; /* the broker answers that it does not have the partition */
     entry->leader_epoch = p->leader_epoch;
-    entry->log_options = replica_log_options(m->options.config, image, topic);
-    entry->state = ENTRY_OPEN;
-    entry_open(m, entry);
+    entry->log_options = options_of(m, image, topic);
+    replica_queue(m, entry);
 }
 
 static void follow_deletion(struct replica_manager *m, const struct meta_change *change)
@@ -337,6 +281,7 @@ static void follow_config(struct replica_manager *m, const struct meta_image *im
         entry->log_options = options;
         if (entry->state == ENTRY_OPEN)
             partition_set_options(entry->partition, &options);
+        entry->has_new_options = entry->state == ENTRY_OPENING;
     }
 }
 
@@ -442,12 +387,13 @@ static void start(struct replica_manager *m, const struct meta_image *image)
 void replica_apply(struct replica_manager *manager, const struct meta_image *image,
                    const struct meta_delta *delta)
 {
-    if (!manager->is_started) {
+    manager->known_topic_id = (struct uuid){{0}}; /* its settings may have changed since */
+    if (!manager->is_started)
         start(manager, image);
-        return;
-    }
-    for (size_t i = 0; i < delta->changes.count; i++)
-        follow(manager, image, vec_at(&delta->changes, i));
+    else
+        for (size_t i = 0; i < delta->changes.count; i++)
+            follow(manager, image, vec_at(&delta->changes, i));
+    replica_open_some(manager);
 }
 
 /* Maintenance */
@@ -461,7 +407,7 @@ static void maintain(struct replica_manager *m, struct replica_entry *entry)
     e = log_maintain(partition_log(entry->partition), partition_high_watermark(entry->partition),
                      loop_wall_ms(m->loop));
     if (e != E_OK)
-        trace_entry(m, TRACE_WARN, "log_maintain_failed", entry, e, "");
+        replica_trace_entry(m, TRACE_WARN, "log_maintain_failed", entry, e, "");
 }
 
 /* When `count` more may be looked at, so that all are once per interval. */
@@ -509,8 +455,8 @@ enum err replica_manager_open(const struct replica_manager_options *options,
     os_random(loop_os(m->loop), &seed, sizeof(seed));
     map_slice_init_borrowing(&m->entries, seed);
     list_init(&m->turns);
+    replica_opening_init(m);
     m->maintain_timer.fire = on_maintain;
-    m->retry_timer.fire = on_retry;
     maintain_later(m);
     *manager_out = m;
     return E_OK;
@@ -523,7 +469,7 @@ void replica_manager_close(struct replica_manager *manager)
     if (manager == NULL)
         return;
     loop_timer_stop(manager->loop, &manager->maintain_timer);
-    loop_timer_stop(manager->loop, &manager->retry_timer);
+    replica_opening_stop(manager);
     while ((node = list_first(&manager->turns)) != NULL)
         entry_free(manager, LIST_ENTRY(node, struct replica_entry, node));
     map_slice_release(&manager->entries);
@@ -536,6 +482,10 @@ enum err replica_find(struct replica_manager *manager, struct partition_id id,
     struct replica_entry *entry = entry_find(manager, id.topic_id, id.index);
 
     if (entry == NULL)
+        return E_NOT_FOUND;
+    if (entry->state == ENTRY_QUEUED && !entry->is_found)
+        replica_open_now(manager, entry); /* a new one, and somebody wants it already */
+    if (entry->state == ENTRY_QUEUED || entry->state == ENTRY_OPENING)
         return E_NOT_FOUND;
     if (entry->state != ENTRY_OPEN)
         return E_BROKEN;

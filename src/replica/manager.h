@@ -14,6 +14,7 @@
 
 struct config;
 struct os;
+struct os_pool;
 struct trace;
 
 /*
@@ -49,6 +50,10 @@ bool replica_roots_find(const struct replica_roots *roots, const char *name, siz
  * are fewest. A directory of a topic that the metadata never had is left alone,
  * with one warning ("stray"); one of a deleted topic is deleted.
  *
+ * No turn gets long: of thousands of new partitions some are opened in each, and
+ * one that is asked for at once. What was there at start is opened on the pool,
+ * `num.recovery.threads.per.data.dir` logs at once.
+ *
  * Owner: one shard; its loop's thread.
  */
 struct replica_manager;
@@ -61,6 +66,7 @@ struct replica_manager_options {
     int shard_index;
     int shard_count;
     const struct config *config; /* borrowed while open */
+    struct os_pool *pool;        /* where logs that were there are opened; NULL: on the loop */
 };
 
 NODISCARD enum err replica_manager_open(const struct replica_manager_options *options,
@@ -78,9 +84,15 @@ void replica_apply(struct replica_manager *manager, const struct meta_image *ima
                    const struct meta_delta *delta);
 
 /*
+ * Call `started` once, when all that the first replica_apply() named is open or
+ * offline, or took longer than a second: from here or from the loop.
+ */
+void replica_when_started(struct replica_manager *manager, void (*started)(void *ctx), void *ctx);
+
+/*
  * The partition, if it is ours.
  *
- *   E_NOT_FOUND  not on this shard
+ *   E_NOT_FOUND  not on this shard, or not yet
  *   E_BROKEN     it is, but offline: KAFKA_STORAGE_ERROR
  */
 NODISCARD enum err replica_find(struct replica_manager *manager, struct partition_id id,

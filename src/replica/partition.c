@@ -182,38 +182,27 @@ static bool is_closing(const struct replica_shard *shard, struct slice topic, in
     return false;
 }
 
-static enum err open_log(struct partition *p, const struct partition_open *open,
-                         struct report *report)
+/* The directory is that topic's, or becomes it; it leads in that epoch. */
+static enum err own_log(struct log *log, const struct partition_open *open, struct report *report)
 {
-    struct replica_shard *shard = p->shard;
-    struct log_recovery recovery;
-    char name[NAME_SIZE_MAX];
-    struct uuid found;
-    enum err e;
+    struct uuid found = log_topic_id(log);
+    enum err e = E_OK;
 
-    snprintf(name, sizeof(name), "%s-%d", p->topic, (int)open->id.index);
-    e = log_open(&(struct log_open){.root = open->root,
-                                    .name = name,
-                                    .options = &open->log,
-                                    .wall_ms = os_wall_ms(loop_os(shard->options.loop))},
-                 &p->log, &recovery, report);
-    if (e != E_OK)
-        return e;
-    trace_recovery(p, &recovery);
-    found = log_topic_id(p->log);
     if (uuid_is_zero(found)) {
-        e = uuid_is_zero(open->id.topic_id) ? E_OK : log_set_topic_id(p->log, open->id.topic_id);
+        e = log_set_topic_id(log, open->id.topic_id);
     } else if (!uuid_equal(found, open->id.topic_id)) {
         char text[UUID_TEXT_SIZE];
 
         uuid_to_text(found, text);
-        report_set(report, "directory %s belongs to another topic, of id %s", name, text);
+        report_set(report, "directory %.*s-%d belongs to another topic, of id %s",
+                   (int)open->topic.size, (const char *)open->topic.at, (int)open->id.index, text);
         return E_EXISTS;
     }
-    if (e == E_OK && open->leader_epoch > log_latest_epoch(p->log))
-        e = log_begin_epoch(p->log, open->leader_epoch);
+    if (e == E_OK && open->leader_epoch > log_latest_epoch(log))
+        e = log_begin_epoch(log, open->leader_epoch);
     if (e != E_OK)
-        report_set(report, "open log %s: %s", name, err_text(e));
+        report_set(report, "open log %.*s-%d: %s", (int)open->topic.size,
+                   (const char *)open->topic.at, (int)open->id.index, err_text(e));
     return e;
 }
 
@@ -250,22 +239,45 @@ static struct partition *partition_new(struct replica_shard *shard,
     return p;
 }
 
-enum err partition_open(struct replica_shard *shard, const struct partition_open *open,
-                        struct partition **partition_out, struct report *report)
+enum err partition_open_begin(struct replica_shard *shard, struct partition_opening *opening)
 {
-    struct partition *p;
-    enum err e;
+    const struct partition_open *open = &opening->open;
 
+    opening->report = (struct report){{0}};
+    opening->recovery = (struct log_recovery){.was_clean = true};
     if (partition_find(shard, open->id) != NULL)
         return E_EXISTS;
     if (is_closing(shard, open->topic, open->id.index))
         return E_BUSY;
-    p = partition_new(shard, open);
-    if (p == NULL)
-        return E_NOMEM;
-    e = open_log(p, open, report);
+    opening->partition = partition_new(shard, open);
+    return opening->partition == NULL ? E_NOMEM : E_OK;
+}
+
+void partition_open_run(struct partition_opening *opening)
+{
+    struct partition *p = opening->partition;
+    char name[NAME_SIZE_MAX];
+    struct log_open open = {.root = opening->open.root,
+                            .name = name,
+                            .options = &opening->open.log,
+                            .wall_ms = os_wall_ms(loop_os(p->shard->options.loop))};
+
+    snprintf(name, sizeof(name), "%s-%d", p->topic, (int)p->id.index);
+    opening->err = log_open(&open, &p->log, &opening->recovery, &opening->report);
+    if (opening->err == E_OK)
+        opening->err = own_log(p->log, &opening->open, &opening->report);
+}
+
+enum err partition_open_finish(struct partition_opening *opening, struct partition **partition_out)
+{
+    struct partition *p = opening->partition;
+    enum err e = opening->err;
+
+    opening->partition = NULL;
+    if (p->log != NULL)
+        trace_recovery(p, &opening->recovery);
     if (e == E_OK)
-        e = map_slice_put(&shard->partitions, p->key, p);
+        e = map_slice_put(&p->shard->partitions, p->key, p);
     if (e != E_OK) {
         log_close(p->log);
         partition_free(p);
@@ -278,6 +290,21 @@ enum err partition_open(struct replica_shard *shard, const struct partition_open
         partition_touch(p);
     *partition_out = p;
     return E_OK;
+}
+
+enum err partition_open(struct replica_shard *shard, const struct partition_open *open,
+                        struct partition **partition_out, struct report *report)
+{
+    struct partition_opening opening = {.open = *open};
+    enum err e = partition_open_begin(shard, &opening);
+
+    if (e != E_OK)
+        return e;
+    partition_open_run(&opening);
+    e = partition_open_finish(&opening, partition_out);
+    if (e != E_OK)
+        *report = opening.report;
+    return e;
 }
 
 enum err partition_finish_close(struct partition *p)

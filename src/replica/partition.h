@@ -90,6 +90,26 @@ NODISCARD enum err partition_open(struct replica_shard *shard, const struct part
                                   struct partition **partition_out, struct report *report);
 
 /*
+ * The same in three steps, of which the middle one takes the time and may run on
+ * another thread. What `open` names stays valid until the end. After a begin
+ * that was E_OK there is a finish, also when run failed; it tells the error.
+ */
+struct partition_opening {
+    struct os_job job; /* for the owner's use with a pool */
+    struct partition_open open;
+    struct report report;
+    struct partition *partition; /* from here on: private */
+    struct log_recovery recovery;
+    enum err err;
+};
+
+NODISCARD enum err partition_open_begin(struct replica_shard *shard,
+                                        struct partition_opening *opening);
+void partition_open_run(struct partition_opening *opening); /* any thread; blocks */
+NODISCARD enum err partition_open_finish(struct partition_opening *opening,
+                                         struct partition **partition_out);
+
+/*
  * Waiting appends end with E_NOT_LEADER, watches fire (both in the next run of
  * the turn hook); then the log is closed, or deleted. When a sync of it is on
  * the pool that happens as soon as it ends; `p` is gone for the caller at once.

@@ -13,6 +13,7 @@ struct replica_shard {
     struct list_node done;       /* appends to be completed in this order */
     struct list_node fired;      /* watches to be called */
     size_t sync_count;           /* on the pool */
+    size_t opening_count;        /* the same, of the manager */
     bool is_closing;             /* nothing goes to the pool any more */
     void (*stopped)(void *ctx);  /* wanted, once sync_count is 0 */
     void *stopped_ctx;
@@ -62,6 +63,9 @@ bool partition_wants_sync(const struct partition *p);
 
 /* A sync of everything so far begins. */
 void partition_sync_begins(struct partition *p);
+
+/* When closing: is that the end of what was on the pool? */
+void replica_shard_check_stopped(struct replica_shard *shard);
 
 /* The second half of close: nothing of it is running any more. */
 NODISCARD enum err partition_finish_close(struct partition *p);

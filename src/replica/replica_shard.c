@@ -40,9 +40,9 @@ static void on_stopped_task(struct loop_task *task)
     shard->stopped(shard->stopped_ctx);
 }
 
-static void check_stopped(struct replica_shard *shard)
+void replica_shard_check_stopped(struct replica_shard *shard)
 {
-    if (shard->stopped != NULL && shard->sync_count == 0) {
+    if (shard->stopped != NULL && shard->sync_count + shard->opening_count == 0) {
         shard->stopped_task.run = on_stopped_task;
         loop_post(shard->options.loop, &shard->stopped_task);
     }
@@ -56,7 +56,7 @@ static void on_sync_task(struct loop_task *task)
     assert(p->is_syncing);
     p->is_syncing = false;
     p->shard->sync_count--;
-    check_stopped(p->shard);
+    replica_shard_check_stopped(p->shard);
     if (p->is_closing) {
         e = partition_finish_close(p);
         (void)e; /* what a crash would leave too: the next start finishes it off */
@@ -199,7 +199,7 @@ void replica_shard_stop(struct replica_shard *shard, void (*stopped)(void *ctx),
     shard->is_closing = true;
     shard->stopped = stopped;
     shard->stopped_ctx = ctx;
-    check_stopped(shard);
+    replica_shard_check_stopped(shard);
 }
 
 /* Loop and pool have stopped before the results were taken: take them here. */

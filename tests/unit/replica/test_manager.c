@@ -104,15 +104,21 @@ static void set_config(struct world *w, const char *topic, const char *name, con
 }
 
 /* A life: the image outlives it, as the metadata log would. */
-static void start(struct world *w)
+static void start_with(struct world *w, int pool_threads)
 {
     struct replica_manager_options options = {.node_id = NODE, .shard_count = 1};
 
-    rig_start(&w->rig, 0);
+    rig_start(&w->rig, pool_threads);
+    options.pool = w->rig.pool;
     options.shard = w->rig.shard;
     options.roots = w->rig.roots;
     options.config = w->config;
     assert_int_equal(replica_manager_open(&options, &w->manager), E_OK);
+}
+
+static void start(struct world *w)
+{
+    start_with(w, 0);
 }
 
 static void follow(struct world *w)
@@ -316,6 +322,102 @@ static void settings_reach_open_logs(void **state)
     end(&w);
 }
 
+static bool count_one(void *ctx, struct partition *p)
+{
+    ++*(int *)ctx;
+    return true;
+}
+
+static int open_count(struct world *w)
+{
+    int count = 0;
+
+    partition_each(w->rig.shard, count_one, &count);
+    return count;
+}
+
+static void on_started(void *ctx)
+{
+    rig_event(ctx);
+}
+
+/* A turn makes some of them, and one that somebody asks for. */
+static void thousands_are_made_in_turns(void **state)
+{
+    enum { COUNT = 1000, MOST_IN_A_TURN = 50 };
+    struct world w;
+    int before;
+
+    make(&w);
+    start(&w);
+    follow(&w);
+    add_topic(&w, "a", 1, COUNT);
+    add_topic(&w, "b", 2, COUNT);
+    follow(&w);
+    before = open_count(&w);
+    assert_in_range(before, 1, MOST_IN_A_TURN);
+    assert_int_equal(roots_with(&w, "a-999"), 0);
+    append_one(&w, find(&w, 1, COUNT - 1));
+    assert_int_equal(roots_with(&w, "a-999"), 1);
+    remove_topic(&w, 2);
+    follow(&w);
+    assert_null(find(&w, 2, COUNT - 1));
+    for (int i = 0; i < COUNT && open_count(&w) < COUNT; i++) {
+        int now = open_count(&w);
+
+        rig_turn(&w.rig);
+        assert_in_range(open_count(&w) - now, 0, MOST_IN_A_TURN);
+    }
+    assert_int_equal(open_count(&w), COUNT);
+    assert_int_equal(roots_with(&w, "b-999"), 0);
+    stop(&w);
+    end(&w);
+}
+
+/* What was there is opened on the pool; what the image then says comes after. */
+static void a_start_opens_on_the_pool(void **state)
+{
+    enum { COUNT = 60 };
+    struct world w;
+
+    make(&w);
+    start(&w);
+    follow(&w);
+    add_topic(&w, "a", 1, COUNT);
+    add_topic(&w, "b", 2, COUNT);
+    follow(&w);
+    for (int32_t i = 0; i < COUNT; i++) {
+        append_one(&w, find(&w, 1, i));
+        append_one(&w, find(&w, 2, i));
+    }
+    stop(&w);
+    for (int round = 0; round < 2; round++) {
+        start_with(&w, 4);
+        follow(&w);
+        assert_null(find(&w, 1, COUNT - 1));
+        assert_int_equal(open_count(&w), 0);
+        if (round == 1) { /* deleted and made again while some are on the pool and some wait */
+            remove_topic(&w, 2);
+            add_topic(&w, "b", 3, COUNT);
+            set_config(&w, "a", "retention.ms", "1234");
+            follow(&w);
+        }
+        replica_when_started(w.manager, on_started, &w.rig);
+        rig_run(&w.rig, 1);
+        for (int32_t i = 0; i < COUNT; i++)
+            assert_int_equal(partition_high_watermark(find(&w, 1, i)), 1);
+        while (open_count(&w) < 2 * COUNT)
+            rig_turn(&w.rig);
+        for (int32_t i = 0; i < COUNT; i++) {
+            assert_int_equal(roots_with(&w, "b-0"), 1);
+            if (round == 1)
+                assert_int_equal(partition_high_watermark(find(&w, 3, i)), 0);
+        }
+        stop(&w);
+    }
+    end(&w);
+}
+
 static void owners_are_spread(void **state)
 {
     int counts[4] = {0};
@@ -334,4 +436,5 @@ static void owners_are_spread(void **state)
 TESTS(test_manager, cmocka_unit_test(opens_what_the_image_names),
       cmocka_unit_test(deletes_and_creates_again), cmocka_unit_test(finishes_deletions_at_start),
       cmocka_unit_test(leaves_strays_alone), cmocka_unit_test(settings_reach_open_logs),
+      cmocka_unit_test(thousands_are_made_in_turns), cmocka_unit_test(a_start_opens_on_the_pool),
       cmocka_unit_test(owners_are_spread));
