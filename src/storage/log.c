@@ -179,6 +179,8 @@ static struct log *log_new(const struct log_open *open)
     log->options = *open->options;
     log->wall_ms = open->wall_ms;
     log->begun.offset = -1;
+    log->recoded_codec = -1;
+    log->bad_offset = -1;
     log->max_timestamp = -1;
     log->max_timestamp_offset = -1;
     log->has_gaps = open->options->is_compacted;
@@ -232,7 +234,7 @@ static void close_cleanly(struct log *log)
     if (log_sync(log) != E_OK)
         return;
     if (log->recovery.offset == end.offset && log->recovery.segment == end.segment &&
-        log->recovery.pos == end.pos)
+        log->recovery.pos == end.pos && s->allocated <= s->size)
         return;                   /* so it is already */
     if (s->allocated > s->size && /* idle, its file may be closed */
         (log_use_segment(log, s) != E_OK || os_file_truncate(s->file, s->size) != E_OK ||

@@ -2,6 +2,7 @@
 
 #include "base/crc32c.h"
 #include "base/parse.h"
+#include "codec/codec.h"
 #include "os/dir.h"
 #include "os/file.h"
 #include "storage/text_priv.h"
@@ -15,15 +16,31 @@ enum { CHECKPOINT_VERSION = 1, CHECKPOINT_DAMAGE_MAX = 1 << 20 };
 
 void log_checkpoint_init(struct log_checkpoint *c)
 {
-    *c = (struct log_checkpoint){.window_bytes = -1};
+    *c = (struct log_checkpoint){.window_bytes = -1, .recoded_codec = -1};
     vec_init(&c->segments, sizeof(struct log_checkpoint_segment), LOG_SEGMENTS_MAX);
     vec_init(&c->damaged, sizeof(struct log_checkpoint_damage), CHECKPOINT_DAMAGE_MAX);
+    vec_init(&c->swaps, sizeof(int64_t), LOG_SEGMENTS_MAX);
 }
 
 void log_checkpoint_release(struct log_checkpoint *c)
 {
     vec_release(&c->segments);
     vec_release(&c->damaged);
+    vec_release(&c->swaps);
+}
+
+/* What there is only of a log that was compacted. */
+static enum err encode_compaction(const struct log_checkpoint *c, struct buf *out)
+{
+    enum err e = E_OK;
+
+    if (c->clean_offset > 0)
+        e = buf_printf(out, "clean %lld\n", (long long)c->clean_offset);
+    if (e == E_OK && c->recoded_codec >= 0)
+        e = buf_printf(out, "recoded %d %lld\n", c->recoded_codec, (long long)c->recoded_offset);
+    for (size_t i = 0; i < c->swaps.count && e == E_OK; i++)
+        e = buf_printf(out, "swap %lld\n", (long long)*(int64_t *)vec_at(&c->swaps, i));
+    return e;
 }
 
 enum err log_checkpoint_encode(const struct log_checkpoint *c, struct buf *out)
@@ -51,6 +68,8 @@ enum err log_checkpoint_encode(const struct log_checkpoint *c, struct buf *out)
                        (long long)d->damage.pos, (long long)d->damage.end,
                        (long long)d->damage.offset, (long long)d->damage.offset_end);
     }
+    if (e == E_OK)
+        e = encode_compaction(c, out);
     if (e == E_OK)
         e = buf_printf(out, "crc32c %08x\n", (unsigned)crc32c_of(out->at, out->size));
     return e;
@@ -94,6 +113,17 @@ static enum err decode_damage(struct log_checkpoint *c, struct slice line)
     return vec_push(&c->damaged, &d);
 }
 
+static enum err decode_recoded(struct log_checkpoint *c, struct slice line)
+{
+    int64_t n[2];
+
+    if (decode_numbers(line, 2, n) != E_OK || n[0] < 0 || n[0] >= CODEC_COUNT || n[1] < 0)
+        return E_CORRUPT;
+    c->recoded_codec = (int)n[0];
+    c->recoded_offset = n[1];
+    return E_OK;
+}
+
 static enum err decode_line(struct log_checkpoint *c, struct slice line)
 {
     struct slice word = text_word(&line);
@@ -105,8 +135,12 @@ static enum err decode_line(struct log_checkpoint *c, struct slice line)
         return decode_damage(c, line);
     if (slice_equal_text(word, "topic_id"))
         return uuid_parse(line, &c->topic_id) == E_OK ? E_OK : E_CORRUPT;
+    if (slice_equal_text(word, "recoded"))
+        return decode_recoded(c, line);
     if (decode_numbers(line, 1, &n) != E_OK)
         return E_CORRUPT;
+    if (slice_equal_text(word, "swap"))
+        return n < 0 ? E_CORRUPT : vec_push(&c->swaps, &n);
     if (slice_equal_text(word, "start"))
         c->start_offset = n;
     else if (slice_equal_text(word, "recovery_point"))
@@ -117,6 +151,8 @@ static enum err decode_line(struct log_checkpoint *c, struct slice line)
         c->has_snapshot = n != 0;
     else if (slice_equal_text(word, "gaps"))
         c->has_gaps = n != 0;
+    else if (slice_equal_text(word, "clean") && n >= 0)
+        c->clean_offset = n;
     else
         return E_CORRUPT;
     return E_OK;
@@ -177,6 +213,8 @@ static enum err describe(const struct log *log, struct log_checkpoint *c)
             e = vec_push(&c->damaged, &cd);
         }
     }
+    for (size_t i = 0; log->swaps != NULL && i < log->swaps->count && e == E_OK; i++)
+        e = vec_push(&c->swaps, vec_at(log->swaps, i));
     return e;
 }
 
@@ -194,6 +232,9 @@ enum err log_checkpoint_rewrite(struct log *log, struct os_dir *dir)
     c.has_snapshot = log->recovery_has_snapshot;
     c.topic_id = log->topic_id;
     c.has_gaps = log->has_gaps;
+    c.clean_offset = log->clean_offset;
+    c.recoded_codec = log->recoded_codec;
+    c.recoded_offset = log->recoded_offset;
     e = describe(log, &c);
     if (e == E_OK)
         e = log_checkpoint_encode(&c, &text);
@@ -244,6 +285,8 @@ enum err log_checkpoint_write(struct log *log, struct os_dir *dir, const struct 
         return e;
     }
     log->checkpointed_bytes = log->synced_bytes;
+    if (log->begun.offset <= point->offset) /* a sync under way would take it back */
+        log->begun.offset = -1;
     return log_remove_snapshots(log, dir, 0, point->offset);
 }
 

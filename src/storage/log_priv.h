@@ -114,7 +114,14 @@ struct log {
     struct uuid topic_id;
     int open_sealed_count;
     bool recovery_has_snapshot; /* there are producers at the recovery point */
-    bool has_gaps;   /* offsets may jump: compacted once, or copied from a compacted log */
+    bool has_gaps;        /* offsets may jump: compacted once, or copied from a compacted log */
+    int64_t clean_offset; /* below it all was compacted; the log may begin later, not end earlier */
+    int64_t recoded_offset;  /* below it all is in recoded_codec */
+    int recoded_codec;       /* -1: nothing is known */
+    int64_t bad_offset;      /* a segment from here on cannot be compacted; -1 */
+    const struct vec *swaps; /* of int64_t: new segments, while their files have another name */
+    bool is_swap_unsure;     /* the checkpoint may say so still */
+    bool is_compacting;
     bool is_foreign; /* while it is opened: there was no checkpoint */
     bool is_broken;
     bool is_fresh;         /* never had a byte: nothing of it need be durable, see log_create.c */
@@ -229,6 +236,10 @@ struct log_checkpoint {
     bool has_gaps;
     struct vec segments; /* of log_checkpoint_segment; the last ends at the recovery point */
     struct vec damaged;  /* of log_checkpoint_damage */
+    struct vec swaps;    /* of int64_t: bases of new segments whose files are still .cleaned */
+    int64_t clean_offset;
+    int64_t recoded_offset;
+    int recoded_codec; /* -1: none */
 };
 
 void log_checkpoint_init(struct log_checkpoint *c);
@@ -264,6 +275,17 @@ NODISCARD enum err log_write_epochs(struct log *log, struct os_dir *dir);
  * full disk leaves everything as it was.
  */
 NODISCARD enum err log_save_epochs(struct log *log, int32_t before, int64_t start);
+
+/* ---- log_swap.c ---- */
+
+/* Rewrite the checkpoint if it may speak of a swap that is over or was given up. */
+NODISCARD enum err log_swap_settle(struct log *log, struct os_dir *dir);
+
+/*
+ * End the swap that a crash interrupted, for a checkpoint that names one: on return
+ * neither file names nor checkpoint tell of it.
+ */
+NODISCARD enum err log_swap_recover(struct os_dir *dir, struct log_checkpoint *c);
 
 /* ---- log_producers.c ---- */
 

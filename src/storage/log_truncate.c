@@ -16,6 +16,10 @@ static enum err retreat(struct log *log, struct os_dir *dir, const struct log_po
     if (log->recovery.offset <= point->offset)
         return E_OK;
     log->recovery = *point;
+    if (log->clean_offset > point->offset) /* what comes there is new */
+        log->clean_offset = point->offset;
+    if (log->recoded_offset > point->offset)
+        log->recoded_offset = point->offset;
     log->recovery_has_snapshot = true; /* of an earlier offset, or none: then it is replayed */
     return log_checkpoint_rewrite(log, dir);
 }

@@ -232,6 +232,9 @@ static enum err apply_checkpoint(struct log *log, const struct log_checkpoint *c
 
     log->start_offset = c->start_offset;
     log->has_gaps |= c->has_gaps;
+    log->clean_offset = c->clean_offset;
+    log->recoded_codec = c->recoded_codec;
+    log->recoded_offset = c->recoded_offset;
     log->topic_id = c->topic_id;
     log->recovery_has_snapshot = c->has_snapshot;
     log->recovery = (struct log_point){.offset = c->recovery_point, .segment = c->recovery_point};
@@ -433,6 +436,33 @@ static enum err open_segments(struct opening *o)
     return e;
 }
 
+static enum err list(struct opening *o)
+{
+    enum err e;
+
+    vec_clear(&o->bases);
+    vec_clear(&o->leftovers);
+    vec_clear(&o->log->snapshots);
+    e = os_dir_list(o->dir, see, o);
+    if (e == E_OK)
+        e = o->err;
+    if (e != E_OK)
+        report_set(o->report, "list: %s", err_text(e));
+    return e;
+}
+
+/* A compaction was putting new files in the place of old ones: it ends first. */
+static enum err end_swap(struct opening *o)
+{
+    enum err e = log_swap_recover(o->dir, &o->checkpoint);
+
+    if (e != E_OK) {
+        report_set(o->report, "end the swap of compacted segments: %s", err_text(e));
+        return e;
+    }
+    return list(o);
+}
+
 static enum err read_files(struct opening *o)
 {
     struct log_checkpoint *c = &o->checkpoint;
@@ -443,6 +473,8 @@ static enum err read_files(struct opening *o)
         e = check_format(o->dir, o->report);
     if (e == E_OK && o->has_checkpoint)
         e = read_checkpoint(o);
+    if (e == E_OK && c->swaps.count > 0)
+        e = end_swap(o);
     if (e == E_OK && !o->has_checkpoint) {
         c->window_bytes = LOG_UNSYNCED_BYTES_MAX;
         log->has_gaps = true; /* perhaps an Apache Kafka compacted it: the scan will tell */
@@ -476,11 +508,7 @@ enum err recover_log(struct log *log, struct os_dir *dir, struct log_recovery *r
     vec_init(&o.aborted, sizeof(int64_t), LOG_SEGMENTS_MAX);
     vec_init(&o.leftovers, sizeof(struct leftover), LOG_SEGMENTS_MAX);
     log_checkpoint_init(&o.checkpoint);
-    e = os_dir_list(dir, see, &o);
-    if (e == E_OK)
-        e = o.err;
-    if (e != E_OK)
-        report_set(report, "list: %s", err_text(e));
+    e = list(&o);
     if (e == E_OK && o.bases.count == 0 && !o.has_checkpoint)
         o.checkpoint.window_bytes = LOG_UNSYNCED_BYTES_MAX; /* new */
     else if (e == E_OK)

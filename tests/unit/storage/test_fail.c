@@ -1,10 +1,11 @@
 #include <stdio.h>
 
-#include "rig.h"
+#include "compact_model.h"
 
 #include "os/dir.h"
 #include "os/file.h"
 #include "record/batch.h"
+#include "storage/log_priv.h"
 #include "unit.h"
 
 /*
@@ -16,10 +17,14 @@
 static int calls_left; /* 0: nothing fails */
 static enum err failure;
 static bool has_failed;
+static bool fails_on;   /* and everything after it */
+static bool fails_late; /* a file is replaced, and yet an error comes back */
 static int syncs;
 
 static bool fails(void)
 {
+    if (fails_on && has_failed)
+        return true;
     if (calls_left == 0 || --calls_left > 0)
         return false;
     has_failed = true;
@@ -71,8 +76,16 @@ WRAP(os_dir_rename, (struct os_dir * dir, const char *from, const char *to), (di
 WRAP(os_dir_remove_file, (struct os_dir * dir, const char *name), (dir, name))
 WRAP(os_dir_read_file, (struct os_dir * dir, const char *name, struct buf *bytes_out),
      (dir, name, bytes_out))
-WRAP(os_dir_replace_file, (struct os_dir * dir, const char *name, struct slice bytes),
-     (dir, name, bytes))
+
+enum err __real_os_dir_replace_file(struct os_dir *dir, const char *name, struct slice bytes);
+enum err __wrap_os_dir_replace_file(struct os_dir *dir, const char *name, struct slice bytes);
+enum err __wrap_os_dir_replace_file(struct os_dir *dir, const char *name, struct slice bytes)
+{
+    bool is_failing = fails();
+    enum err e = is_failing && !fails_late ? failure : __real_os_dir_replace_file(dir, name, bytes);
+
+    return is_failing ? failure : e;
+}
 
 /* What the scenario got told. */
 struct told {
@@ -217,6 +230,76 @@ static void every_call_fails_once_for_want_of_descriptors(void **state)
     run(E_TOO_MANY_FILES, false);
 }
 
+/*
+ * A compaction of which call n fails, or with which the process ends there: from n on
+ * nothing is done any more. What is found then is the log as before or as after it.
+ */
+static void run_compaction(enum err with, bool is_end)
+{
+    static struct compact_model m;
+    bool was_reached = true;
+
+    for (int n = 1; was_reached; n++) {
+        struct log_compact_options o = log_compact_options_default();
+        struct log_compact_result result;
+
+        compact_model_open(&m, 3);
+        for (int i = 0; i < 60; i++) {
+            compact_model_append(&m);
+            while (i % 10 == 9 && (m.open_txn[2] >= 0 || m.open_txn[3] >= 0))
+                compact_model_end_txn(&m);
+            if (i == 39) /* the second one finds a part that is clean */
+                assert_int_equal(log_compact(m.r.log, &o, m.end, m.r.wall_ms, &result), E_OK);
+        }
+        failure = with;
+        has_failed = false;
+        fails_on = is_end;
+        calls_left = n;
+        if (log_compact(m.r.log, &o, m.end, m.r.wall_ms, &result) == E_OK)
+            assert_true(is_end || result.clean_offset > 0);
+        log_close(m.r.log);
+        calls_left = 0;
+        fails_on = false;
+        was_reached = has_failed;
+        log_root_close(m.r.root);
+        assert_int_equal(log_root_open(m.r.os, m.r.path, &m.r.root, &m.r.report), E_OK);
+        if (rig_open_log(&m.r) != E_OK)
+            fail_msg("call %d: %s", n, m.r.report.text);
+        if (m.r.recovery.damaged_ranges > 0)
+            fail_msg("call %d: taken for damage", n);
+        m.end = log_end_offset(m.r.log); /* what nobody synced may be gone */
+        m.clean_offset = m.r.log->clean_offset;
+        compact_model_check(&m);
+        for (int i = 0; i < 20; i++)
+            compact_model_append(&m);
+        while (m.open_txn[2] >= 0 || m.open_txn[3] >= 0)
+            compact_model_end_txn(&m);
+        assert_int_equal(log_compact(m.r.log, &o, m.end, m.r.wall_ms, &result), E_OK);
+        m.clean_offset = result.clean_offset;
+        compact_model_check(&m);
+        compact_model_close(&m);
+        assert_true(n > 60 || was_reached);
+    }
+}
+
+static void every_call_of_a_compaction_fails_once(void **state)
+{
+    (void)state;
+    run_compaction(E_IO, false);
+    run_compaction(E_NO_SPACE, false);
+    run_compaction(E_TOO_MANY_FILES, false);
+    fails_late = true;
+    run_compaction(E_NO_SPACE, false);
+    run_compaction(E_IO, false);
+    fails_late = false;
+}
+
+static void a_compaction_may_end_at_every_call(void **state)
+{
+    (void)state;
+    run_compaction(E_IO, true);
+}
+
 /* A failed sync leaves everything refused but reads; the root knows. */
 static void a_failed_sync_breaks_log_and_root(void **state)
 {
@@ -298,4 +381,6 @@ TESTS(test_fail, cmocka_unit_test(creation_syncs_nothing),
       cmocka_unit_test(every_call_fails_once_with_an_io_error),
       cmocka_unit_test(every_call_fails_once_for_want_of_space),
       cmocka_unit_test(every_call_fails_once_for_want_of_descriptors),
+      cmocka_unit_test(every_call_of_a_compaction_fails_once),
+      cmocka_unit_test(a_compaction_may_end_at_every_call),
       cmocka_unit_test(a_failed_sync_breaks_log_and_root));
