@@ -60,8 +60,8 @@ def check_includes(path, module, lines, modules):
         seen += 1
         target = m.group(1)
         if target == "dlog.h":     # the one public header
-            if module not in ("storage", "cli"):
-                finding(path, number, "dlog.h is for storage, cli and the examples")
+            if module not in ("embed", "cli"):
+                finding(path, number, "dlog.h is for embed, cli and the examples")
             continue
         if target.count("/") == 0 or target.startswith("."):
             finding(path, number, f'write includes from src/: "{target}"')

@@ -1,0 +1,24 @@
+#include <stdio.h>
+#include <unistd.h>
+
+#include "dlog.h"
+
+/*
+ * embed-killed DIR: append to the log DIR under `always` for ever, and write every offset that was
+ * acknowledged to standard output. For tests that kill it.
+ */
+int main(int argc, char **argv)
+{
+    struct dlog_record record = {.value = "acknowledged before the kill", .value_size = 28};
+    struct dlog *log;
+    int64_t offset;
+    int e = argc == 2 ? dlog_open_dir(argv[1], NULL, &log) : DLOG_E_INVAL;
+
+    while (e == DLOG_OK) {
+        e = dlog_append(log, &record, &offset);
+        if (e == DLOG_OK && write(STDOUT_FILENO, &offset, sizeof(offset)) != sizeof(offset))
+            return 2;
+    }
+    fprintf(stderr, "embed-killed: %s\n", dlog_strerror(e));
+    return 1;
+}
