@@ -19,7 +19,7 @@ ARGS ?=
 # A module or a test folder exists for meson once its meson.build does: look again when one came.
 MESON_FILES := $(wildcard meson.build meson_options.txt src/LAYERS src/*/meson.build \
 	tests/*/meson.build tests/unit/*/meson.build tests/script/*/meson.build bench/meson.build)
-C_FILES = $(shell find src include tests bench -name cache -prune -o -name node_modules -prune \
+C_FILES = $(shell find src include examples tests bench -name cache -prune -o -name node_modules -prune \
 	-o -name '*.[ch]' -print 2>/dev/null)
 PY_FILES = $(shell find tools tests bench -name cache -prune -o -name node_modules -prune \
 	-o -name '*.py' -print 2>/dev/null)

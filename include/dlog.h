@@ -88,7 +88,7 @@
  *
  * One thread runs inside: the flusher, one an environment, with all signals blocked. It calls the
  * callbacks of dlog_append_async(), one after the other, in offset order for each log. A callback
- * may call everything but dlog_close, dlog_delete and dlog_env_close; it should not wait long (in
+ * may call everything but dlog_close and dlog_env_close; it should not wait long (in
  * dlog_reader_next, or an append under `always`), because all callbacks and background work of the
  * environment wait for it. The trace callback is called on any thread, perhaps with locks held: it
  * may call nothing of this library. Callbacks of dlog_list and dlog_verify run on the calling
@@ -587,6 +587,73 @@ DLOG_MUST_CHECK int dlog_stats(struct dlog *log, struct dlog_stats *stats_out);
  *   DLOG_E_NO_SPACE, DLOG_E_BROKEN, DLOG_E_IO
  */
 DLOG_MUST_CHECK int dlog_trim(struct dlog *log, int64_t offset);
+
+struct dlog_compact_options {
+    size_t size;          /* of this structure; dlog_compact_options_init() */
+    int64_t tombstone_ms; /* keep null values so long after they were first compacted; a day */
+    int64_t min_lag_ms;   /* leave segments alone whose records are younger; 0 */
+    size_t memory_bytes;  /* most memory for keys; the rest waits for the next call; 128 MiB */
+};
+
+/* Set the defaults; `size` is sizeof(struct dlog_compact_options). */
+void dlog_compact_options_init(struct dlog_compact_options *options, size_t size);
+
+struct dlog_compacted {
+    size_t size;              /* of this structure: set it before the call */
+    int64_t compacted_offset; /* everything below it is compacted now */
+    int64_t records_before;   /* of the segments that were written again */
+    int64_t records_after;
+    int64_t bytes_before;
+    int64_t bytes_after;
+};
+
+/*
+ * Compact: of all full segments, keep the last record of each key, and drop records without a key.
+ * Offsets stay. Runs on the calling thread and may take long; appends and reads go on meanwhile. A
+ * crash leaves the log as before or as after. `options` and `compacted_out` may be NULL.
+ *
+ *   DLOG_E_BUSY     it is being compacted
+ *   DLOG_E_AGAIN    the log was trimmed meanwhile; nothing changed
+ *   DLOG_E_CLOSED   dlog_close() ended it; nothing changed
+ *   DLOG_E_CORRUPT  damage was found: that, and what follows it, is left as it is
+ *   DLOG_E_INVAL    an option makes no sense
+ *   DLOG_E_TOO_BIG, DLOG_E_NO_SPACE, DLOG_E_BROKEN, DLOG_E_IO, DLOG_E_TOO_MANY_FILES
+ */
+DLOG_MUST_CHECK int dlog_compact(struct dlog *log, const struct dlog_compact_options *options,
+                                 struct dlog_compacted *compacted_out);
+
+/* A stretch of the log that cannot be read: records [offset, end_offset). */
+struct dlog_damage {
+    int64_t offset;
+    int64_t end_offset;
+    int64_t segment; /* where it is: bytes [pos, end_pos) of the file %020d.log of this number */
+    int64_t pos;
+    int64_t end_pos;
+    const char *why; /* a text for people, valid for the call */
+};
+
+typedef void dlog_damage_fn(void *ctx, const struct dlog_damage *damage);
+
+struct dlog_verified {
+    size_t size;              /* of this structure: set it before the call */
+    int64_t valid_end_offset; /* of the last record that is right */
+    int64_t valid_bytes;      /* of batches that are right */
+    int64_t damaged_ranges;
+    int64_t wrong_files; /* indexes and the like; the next open makes them anew */
+};
+
+/*
+ * Verify: read every byte of the log as it is now and check it. Changes nothing. Calls `found` (may
+ * be NULL) for each damaged range in offset order at the end, at most 65,536 times. Runs on the
+ * calling thread and may take long; appends and reads go on meanwhile. That damage was found is
+ * DLOG_OK.
+ *
+ *   DLOG_E_CLOSED  dlog_close() ended it
+ *   DLOG_E_INVAL   `verified_out` is NULL or its size is not set
+ *   DLOG_E_IO, DLOG_E_NO_SPACE, DLOG_E_BROKEN, DLOG_E_DENIED, DLOG_E_TOO_MANY_FILES
+ */
+DLOG_MUST_CHECK int dlog_verify(struct dlog *log, dlog_damage_fn *found, void *ctx,
+                                struct dlog_verified *verified_out);
 
 #ifdef __cplusplus
 }

@@ -155,6 +155,15 @@ def main(args):
             if path.endswith(".h"):
                 headers[os.path.relpath(path, root)] = path
                 check_header(path, text)
+    for folder in [] if "--lib-only" in args else ["include", "examples"]:
+        folder = os.path.join(os.path.dirname(os.path.abspath(root)), folder)
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            if name.endswith((".c", ".h")):
+                path = os.path.join(folder, name)
+                text = open(path).read()
+                check_lines(path, text.split("\n"), code_only(text).split("\n"))
+                if name.endswith(".h"):
+                    check_header(path, text)
     for target, path in headers.items():
         if target not in included:
             finding(path, 1, "no source includes this header")

@@ -1,8 +1,6 @@
 #include <string.h>
 
 #include "embed/embed_priv.h"
-#include "os/dir.h"
-#include "storage/log_verify.h"
 
 /* Questions about a log, and what keeps it in shape. */
 

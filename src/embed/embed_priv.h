@@ -16,6 +16,8 @@
 
 struct os;
 struct os_fork_mark;
+struct log_compact;
+struct log_compact_options;
 struct os_lock;
 struct os_thread;
 
@@ -111,7 +113,9 @@ struct dlog {
     int64_t pending;            /* callbacks that were not called yet */
     int waiting_threads;
     int waiting_readers;
+    int long_calls;  /* verifying, compacting */
     bool is_leading; /* some thread syncs */
+    struct log_compact *compaction;
 
     int64_t appended_records;
     int64_t appended_bytes;
@@ -139,6 +143,9 @@ NODISCARD enum err embed_options(const struct dlog_options *from, struct dlog_op
                                  struct report *report);
 NODISCARD enum err embed_reader_options(const struct dlog_reader_options *from,
                                         struct dlog_reader_options *to_out);
+
+NODISCARD enum err embed_compact_options(const struct dlog_compact_options *from,
+                                         struct log_compact_options *to_out);
 
 /* Tell what was wrong with options that could not be taken, if they say where. */
 int embed_tell_early(const struct dlog_options *options, enum err e, const struct report *report);

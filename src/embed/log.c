@@ -5,6 +5,7 @@
 #include "os/dir.h"
 #include "os/file.h"
 #include "os/os.h"
+#include "storage/log_compact.h"
 
 /* Life of a log, its settings, and questions about it. */
 
@@ -299,7 +300,9 @@ static enum err drain(struct dlog *log)
 {
     enum err e;
 
-    while (log->is_leading)
+    if (log->compaction != NULL)
+        log_compact_stop(log->compaction);
+    while (log->is_leading || log->long_calls > 0)
         os_cond_wait(&log->idle, &log->lock);
     e = embed_lead(log);
     if (e != E_OK)

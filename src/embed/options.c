@@ -2,6 +2,7 @@
 
 #include "codec/codec.h"
 #include "embed/embed_priv.h"
+#include "storage/log_compact.h"
 
 /*
  * Options of any version: a structure says its size, and what it has beyond the one we know must
@@ -19,6 +20,7 @@ enum {
     MAINTAIN_MS = 60 * 1000,
     SEGMENT_BYTES_MIN = 4096,
     INDEX_BYTES_MIN = 64,
+    COMPACT_MEMORY_MIN = 64 * 1024,
     OPTIONS_SIZE_MAX = 4096, /* of any version */
     MS_MAX_DAYS = 365 * 1000
 };
@@ -53,6 +55,12 @@ static const struct dlog_reader_options READER_OPTIONS_DEFAULT = {
     .buffer_bytes = READER_BUFFER_BYTES,
 };
 
+static const struct dlog_compact_options COMPACT_OPTIONS_DEFAULT = {
+    .size = sizeof(struct dlog_compact_options),
+    .tombstone_ms = 24 * 3600 * 1000,
+    .memory_bytes = 128 * 1024 * 1024,
+};
+
 /* The defaults into a structure of the caller's size. */
 static void defaults_copy(void *to, size_t size, const void *defaults, size_t own_size)
 {
@@ -76,6 +84,11 @@ void dlog_env_options_init(struct dlog_env_options *options, size_t size)
 void dlog_reader_options_init(struct dlog_reader_options *options, size_t size)
 {
     defaults_copy(options, size, &READER_OPTIONS_DEFAULT, sizeof(READER_OPTIONS_DEFAULT));
+}
+
+void dlog_compact_options_init(struct dlog_compact_options *options, size_t size)
+{
+    defaults_copy(options, size, &COMPACT_OPTIONS_DEFAULT, sizeof(COMPACT_OPTIONS_DEFAULT));
 }
 
 /* The caller's structure over the defaults that `to` holds. */
@@ -213,6 +226,24 @@ enum err embed_reader_options(const struct dlog_reader_options *from,
     if (to.buffer_bytes == 0 || to.buffer_bytes > BATCH_BUILDER_SIZE_MAX)
         return E_INVAL;
     *to_out = to;
+    return E_OK;
+}
+
+enum err embed_compact_options(const struct dlog_compact_options *from,
+                               struct log_compact_options *to_out)
+{
+    struct dlog_compact_options o = COMPACT_OPTIONS_DEFAULT;
+    enum err e = from == NULL ? E_OK : options_copy(&o, sizeof(o), from);
+
+    if (e != E_OK)
+        return e;
+    if (o.tombstone_ms < 0 || o.min_lag_ms < 0 || o.memory_bytes < COMPACT_MEMORY_MIN)
+        return E_INVAL;
+    *to_out = log_compact_options_default();
+    to_out->has_keys = true;
+    to_out->min_lag_ms = o.min_lag_ms;
+    to_out->delete_retention_ms = o.tombstone_ms;
+    to_out->map_bytes = o.memory_bytes;
     return E_OK;
 }
 

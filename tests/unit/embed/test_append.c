@@ -300,7 +300,7 @@ static void too_many_in_flight_are_refused(void **state)
     assert_int_equal(atomic_load(&acks.wrong), 0);
 }
 
-enum { WRITERS = 4, EACH = 150 };
+enum { WRITERS = 4, EACH = 80 };
 
 struct writer {
     struct dlog *log;
