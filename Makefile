@@ -72,12 +72,14 @@ deps-%:
 
 ##@ Test
 
-check: build-check/build.ninja format-check ## format, tidy, build with gcc, unit tests
-	$(Q)$(NINJA) -C build-check --quiet
+check: format-check build-check ## format, tidy, build with gcc, unit tests
 	$(Q)$(MESON_TEST) -C build-check --suite tidy --suite unit --suite fuzz --suite script
 
-test: deps-build deps-test check build-clang ## the commit tier: check, a clang build, all suites with Debian's clients
+test: deps-build deps-test format-check build-check build-clang ## the commit tier: check, a clang build, all suites with Debian's clients
 	$(Q)$(MESON_TEST) -C build-check
+
+build-check: build-check/build.ninja
+	$(Q)$(NINJA) -C build-check --quiet
 
 build-clang: build-clang/build.ninja
 	$(Q)$(NINJA) -C build-clang --quiet
@@ -93,6 +95,10 @@ compat-full: deps-build deps-test deps-compat all ## compat with more of everyth
 sim: build-check/build.ninja ## whole clusters in one process: SEED=n replays one, SEEDS=n runs many
 	$(Q)$(NINJA) -C build-check --quiet tests/sim/sim-broker
 	$(Q)build-check/tests/sim/sim-broker $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100)) $(ARGS)
+
+sim-storage: build-check/build.ninja ## the log engine alone through crashes: SEED=n replays one, SEEDS=n runs many
+	$(Q)$(NINJA) -C build-check --quiet tests/sim/sim-storage
+	$(Q)build-check/tests/sim/sim-storage $(ARGS) $(or $(SEED),1 $(or $(SEEDS),1000))
 
 bench: all ## measurements, each as a ratio to what the machine can do
 	$(Q)$(PYTHON) bench/run.py --build build $(ARGS)
@@ -144,5 +150,5 @@ help: ## this text
 	$(Q)awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	/^[a-z][a-z-]*:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all run install deps check test build-clang compat compat-full sim bench asan tsan fuzz \
+.PHONY: all run install deps check test build-check build-clang compat compat-full sim sim-storage bench asan tsan fuzz \
 	cover format format-check lint hooks clean help

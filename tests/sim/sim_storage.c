@@ -87,7 +87,7 @@ __attribute__((format(printf, 2, 3), noreturn)) static void fail(const struct mo
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    printf("FAILED seed %llu%s, life %d, %lld ns: %s; replay: sim-storage -v %llu\n",
+    printf("FAILED seed %llu%s, life %d, %lld ns: %s; replay: make sim-storage ARGS=-v SEED=%llu\n",
            (unsigned long long)m->seed, m->has_faults ? " (syncs fail)" : "",
            sim_node_lives(m->node), (long long)sim_now_ns(m->world), text,
            (unsigned long long)m->seed);
