@@ -35,7 +35,11 @@ enum authorise_resource {
  * What may be done with a resource, as a set of Kafka's operation numbers (KIP-430): every
  * operation that the resource has, which is Kafka's answer too when no authoriser is set.
  */
-enum { AUTHORISE_OPERATIONS_TOPIC = 3576, AUTHORISE_OPERATIONS_CLUSTER = 8096 };
+enum {
+    AUTHORISE_OPERATIONS_TOPIC = 3576,
+    AUTHORISE_OPERATIONS_CLUSTER = 8096,
+    AUTHORISE_OPERATIONS_GROUP = 328
+};
 
 /* May whoever sent `req` do `operation` on the resource called `name`? */
 bool authorise(const struct request *req, enum authorise_operation operation,

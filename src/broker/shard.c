@@ -9,6 +9,7 @@
 #include "broker/session_priv.h"
 #include "config/config.h"
 #include "config/topic.h"
+#include "coord/coord.h"
 #include "os/os.h"
 #include "replica/manager.h"
 #include "replica/partition.h"
@@ -34,8 +35,6 @@ enum err shard_partition(struct broker_shard *shard, struct uuid topic_id, int32
 {
     struct partition_id id = {.topic_id = topic_id, .index = index};
 
-    if (shard->manager == NULL)
-        return E_NOT_FOUND;     /* stopped; the call of another shard came late */
     if (shard->manager == NULL) /* it has stopped, and others still finish their requests */
         return E_NOT_FOUND;
     return replica_find(shard->manager, id, partition_out);
@@ -196,6 +195,7 @@ static void on_records(void *ctx, const struct quorum_batch *batch)
         return;
     settings_clear(shard);
     replica_apply(shard->manager, shard->image, &shard->delta);
+    coord_apply(shard->coord, shard->image, &shard->delta);
     meta_delta_clear(&shard->delta);
 }
 
@@ -212,6 +212,7 @@ static void on_caught_up(void *ctx)
 
     shard->is_caught_up = true;
     replica_apply(shard->manager, shard->image, &shard->delta);
+    coord_apply(shard->coord, shard->image, &shard->delta);
     meta_delta_clear(&shard->delta);
     replica_when_started(shard->manager, on_replicas_started, shard);
 }
@@ -226,6 +227,8 @@ static void on_replicas_stopped(void *ctx)
     shard->manager = NULL;
     replica_shard_close(shard->replicas);
     shard->replicas = NULL;
+    coord_close(shard->coord);
+    shard->coord = NULL;
     broker_on_shard_stopped(shard->broker);
 }
 
@@ -233,6 +236,7 @@ static void on_gone(void *ctx)
 {
     struct broker_shard *shard = ctx;
 
+    coord_stop(shard->coord);
     /* A sync may still be on the pool: of a policy's timer, or for a client that left. */
     replica_shard_stop(shard->replicas, on_replicas_stopped, shard);
 }
@@ -352,6 +356,14 @@ enum err shard_open(struct broker *broker, int index, struct loop *loop)
     if (shard->image == NULL || shard->fetch_sessions == NULL)
         return E_NOMEM;
     e = replicas_open(shard);
+    if (e == E_OK)
+        e = coord_open(&(struct coord_options){.loop = loop,
+                                               .trace = broker->trace,
+                                               .manager = shard->manager,
+                                               .config = config,
+                                               .shard_index = index,
+                                               .shard_count = broker->shard_count},
+                       &shard->coord);
     if (e != E_OK)
         return e;
     shard->observer = (struct quorum_observer){
@@ -380,6 +392,7 @@ void shard_close(struct broker_shard *shard)
     }
     replica_manager_close(shard->manager);
     replica_shard_close(shard->replicas);
+    coord_close(shard->coord);
     fetch_sessions_free(shard->fetch_sessions);
     settings_clear(shard);
     map_slice_release(&shard->topic_settings);

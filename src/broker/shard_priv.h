@@ -20,6 +20,7 @@
 
 struct broker;
 struct config_topic;
+struct coord;
 struct fetch_sessions;
 struct partition;
 struct replica_manager;
@@ -43,6 +44,7 @@ struct broker_shard {
     struct loop *loop;
     struct replica_shard *replicas;
     struct replica_manager *manager;
+    struct coord *coord;
     struct meta_image *image;
     struct quorum_observer observer;
     bool is_caught_up; /* the image holds all that was there at start */

@@ -244,7 +244,30 @@ X(OFFSETS_TOPIC_REPLICATION, "offsets.topic.replication.factor", CONFIG_INT, "-1
   "Replicas of __consumer_offsets; -1: three, or as many as there are nodes.") \
 X(OFFSETS_RETENTION_MINUTES, "offsets.retention.minutes", CONFIG_INT, "10080", 1, INT32_MAX, \
   NULL, CONFIG_B, \
-  "Offsets of a group that is empty for so long are forgotten.")
+  "Offsets of a group that is empty for so long are forgotten.") \
+X(OFFSETS_RETENTION_CHECK_MS, "offsets.retention.check.interval.ms", CONFIG_LONG, "600000", 1, \
+  INT64_MAX, NULL, CONFIG_B, \
+  "Time between looks for offsets to forget.") \
+X(OFFSETS_TOPIC_SEGMENT, "offsets.topic.segment.bytes", CONFIG_INT, "104857600", 1048576, \
+  INT32_MAX, NULL, CONFIG_B, \
+  "Segments of __consumer_offsets, kept small so that it is compacted soon.") \
+X(OFFSET_METADATA_MAX, "offset.metadata.max.bytes", CONFIG_INT, "4096", 0, 1048576, NULL, \
+  CONFIG_B, \
+  "Largest metadata that may be committed with an offset.") \
+X(GROUP_MIN_SESSION_MS, "group.min.session.timeout.ms", CONFIG_INT, "6000", 1, INT32_MAX, NULL, \
+  CONFIG_B, \
+  "Shortest session time-out that a member of a group may ask for.") \
+X(GROUP_MAX_SESSION_MS, "group.max.session.timeout.ms", CONFIG_INT, "1800000", 1, INT32_MAX, \
+  NULL, CONFIG_B, \
+  "Longest session time-out that a member of a group may ask for.") \
+X(GROUP_INITIAL_DELAY_MS, "group.initial.rebalance.delay.ms", CONFIG_INT, "0", 0, INT32_MAX, \
+  NULL, CONFIG_B, \
+  "How long an empty group waits for more members before it begins; Kafka's default is 3000.") \
+X(GROUP_MAX_SIZE, "group.max.size", CONFIG_INT, "2147483647", 1, INT32_MAX, NULL, CONFIG_B, \
+  "Most members of one group.") \
+X(TXN_TOPIC_SEGMENT, "transaction.state.log.segment.bytes", CONFIG_INT, "104857600", 1048576, \
+  INT32_MAX, NULL, CONFIG_B, \
+  "Segments of __transaction_state, kept small so that it is compacted soon.")
 
 /* Settings of topics that no broker setting is the default of. */
 #define CONFIG_TOPIC_OWN_ENTRIES(X) \

@@ -64,14 +64,21 @@ static enum err apply_remove_topic(struct apply *a)
     struct wire_remove_topic_record m;
     enum err e = wire_remove_topic_record_decode(&a->reader, a->version, &a->arena, &m);
     struct meta_topic *topic;
+    struct slice name = {0};
 
     if (e != E_OK)
         return e;
     topic = meta_image_mutable_topic(a->image, m.topic_id);
     if (topic == NULL)
         return contradicts(a, "the topic to remove does not exist");
+    if (a->delta != NULL) {
+        name = arena_copy(&a->delta->names, topic->name);
+        if (name.at == NULL)
+            return E_NOMEM;
+    }
     e = changed(a, (struct meta_change){.kind = META_TOPIC_DELETED,
                                         .topic_id = m.topic_id,
+                                        .topic_name = name,
                                         .partition_count = topic->partition_count});
     return e != E_OK ? e : meta_image_remove_topic(a->image, topic);
 }

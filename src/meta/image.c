@@ -567,14 +567,17 @@ int64_t meta_image_next_producer_id(const struct meta_image *image)
 void meta_delta_init(struct meta_delta *delta)
 {
     vec_init(&delta->changes, sizeof(struct meta_change), SIZE_MAX / sizeof(struct meta_change));
+    arena_init(&delta->names, META_DELTA_NAMES_MAX);
 }
 
 void meta_delta_release(struct meta_delta *delta)
 {
     vec_release(&delta->changes);
+    arena_release(&delta->names);
 }
 
 void meta_delta_clear(struct meta_delta *delta)
 {
     vec_clear(&delta->changes);
+    arena_clear(&delta->names);
 }

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/map.h"
 #include "base/report.h"
@@ -39,6 +40,7 @@ enum {
     META_CONFIGS_MAX = 1000,             /* of one resource */
     META_DELETED_MAX = 1000 * 1000,      /* ids of deleted topics that are remembered */
     META_RECORD_ARENA_MAX = 1024 * 1024, /* for decoding one record */
+    META_DELTA_NAMES_MAX = 64 * 1024 * 1024,
 };
 
 enum { META_NO_LEADER = -1, META_NO_BROKER_EPOCH = -1 };
@@ -119,7 +121,7 @@ void meta_image_free(struct meta_image *image);
  */
 enum meta_change_kind {
     META_TOPIC_CREATED,
-    META_TOPIC_DELETED, /* with the number of partitions that it had */
+    META_TOPIC_DELETED, /* with the name and the number of partitions that it had */
     META_PARTITION_CREATED,
     META_PARTITION_CHANGED, /* leader, epochs or replicas */
     META_CONFIG_CHANGED,    /* of a topic that exists (topic_id), or of brokers (broker_id) */
@@ -133,11 +135,13 @@ struct meta_change {
     struct uuid topic_id;
     int32_t partition;       /* index */
     int32_t partition_count; /* of the deleted topic */
+    struct slice topic_name; /* the same; owned by the delta */
     int32_t broker_id;       /* -1 for the default of all brokers */
 };
 
 struct meta_delta {
     struct vec changes; /* struct meta_change */
+    struct arena names; /* of deleted topics */
 };
 
 void meta_delta_init(struct meta_delta *delta);

@@ -1,0 +1,41 @@
+#include "broker/handle/handlers_priv.h"
+
+#include "broker/authorise_priv.h"
+#include "broker/handle/coordinated_priv.h"
+#include "broker/request_priv.h"
+#include "wire/heartbeat.h"
+
+/* Heartbeat (key 12). group/heartbeat.c */
+
+static void encode(struct request *req, struct writer *w, const struct coord_call *result)
+{
+    struct wire_heartbeat_response out;
+
+    wire_heartbeat_response_init(&out);
+    out.error_code =
+        (int16_t)(result->error == WIRE_ERROR_NONE ? result->reply->error : result->error);
+    wire_heartbeat_response_encode(w, request_version(req), &out);
+}
+
+void handle_heartbeat(struct request *req)
+{
+    struct reader r = reader_init(req->body, req->body_size);
+    struct wire_heartbeat_request *in = arena_alloc(&req->arena, sizeof(*in));
+    struct coordinated_single *s = in == NULL ? NULL : coordinated_single_new(req);
+
+    if (in == NULL)
+        request_drop_no_memory(req);
+    if (s == NULL)
+        return;
+    if (wire_heartbeat_request_decode(&r, request_version(req), &req->arena, in) != E_OK) {
+        request_drop(req, "heartbeat request does not decode");
+        return;
+    }
+    s->encode = encode;
+    s->c.coord.kind = COORD_HEARTBEAT;
+    s->c.coord.request.heartbeat = in;
+    if (authorise(req, AUTHORISE_READ, AUTHORISE_GROUP, in->group_id))
+        coordinated_single_start(s, in->group_id);
+    else
+        coordinated_single_refuse(s, WIRE_ERROR_GROUP_AUTHORIZATION_FAILED);
+}
