@@ -108,6 +108,14 @@ enum err metrics_write(struct buf *out, const struct broker *broker, const struc
                 (struct metric){"dlog_fetched_bytes_total", "counter",
                                 "Bytes of record batches sent to consumers."},
                 stats.bytes_out, &e);
+    value_write(out,
+                (struct metric){"dlog_scrubbed_bytes_total", "counter",
+                                "Bytes of sealed segments read again to find damage."},
+                stats.scrubbed_bytes, &e);
+    value_write(out,
+                (struct metric){"dlog_damaged_ranges_total", "counter",
+                                "Damaged ranges that the scrubber found."},
+                stats.damaged_ranges, &e);
     requests_write(out, &stats, &e);
     latencies_write(out, broker, &e);
     return e;

@@ -395,6 +395,8 @@ void broker_stats(const struct broker *b, struct broker_stats *stats_out)
         stats.connections_refused += counter_get(&shard->connections_refused);
         stats.bytes_in += counter_get(&shard->bytes_in);
         stats.bytes_out += counter_get(&shard->bytes_out);
+        stats.scrubbed_bytes += counter_get(&shard->background.scrubbed_bytes);
+        stats.damaged_ranges += counter_get(&shard->background.damaged_ranges);
         for (int key = 0; key < SHARD_API_KEYS; key++)
             stats.requests[key] += counter_get(&shard->requests[key]);
     }

@@ -79,6 +79,8 @@ struct broker_stats {
     uint64_t connections_refused;
     uint64_t bytes_in;
     uint64_t bytes_out;
+    uint64_t scrubbed_bytes;
+    uint64_t damaged_ranges;
     uint64_t requests[128]; /* by API key */
 };
 void broker_stats(const struct broker *broker, struct broker_stats *stats_out);

@@ -308,6 +308,7 @@ static enum err replicas_open(struct broker_shard *shard)
         .loop = shard->loop,
         .pool = broker->pool,
         .trace = broker->trace,
+        .stats = &shard->background,
     };
     struct replica_manager_options manager_options = {
         .roots = broker->roots,

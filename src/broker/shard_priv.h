@@ -15,6 +15,7 @@
 #include "net/conn.h"
 #include "net/loop.h"
 #include "quorum/quorum.h"
+#include "replica/partition.h"
 #include "trace/trace.h"
 #include "wire/error.h"
 
@@ -77,7 +78,8 @@ struct broker_shard {
     struct counter requests[SHARD_API_KEYS];
     struct counter bytes_in;  /* records accepted by produce */
     struct counter bytes_out; /* records sent by fetch */
-    struct hist produce_us;   /* from the last byte of a request to its answer */
+    struct replica_stats background;
+    struct hist produce_us; /* from the last byte of a request to its answer */
     struct hist fetch_us;
 };
 

@@ -128,6 +128,11 @@ X(LOG_CHECKPOINT_MS, "log.flush.offset.checkpoint.interval.ms", CONFIG_INT, "600
 X(LOG_START_CHECKPOINT_MS, "log.flush.start.offset.checkpoint.interval.ms", CONFIG_INT, "60000", \
   1, INT32_MAX, NULL, CONFIG_B, \
   "Time between checkpoints of the log start offsets.") \
+X(LOG_SCRUB_MS, "log.scrub.interval.ms", CONFIG_LONG, "604800000", 0, INT64_MAX, NULL, CONFIG_B, \
+  "Sealed segments are read again and checked this often; 0: never.") \
+X(LOG_SCRUB_RATE, "log.scrub.bytes.per.second", CONFIG_LONG, "16777216", 1024, INT64_MAX, NULL, \
+  CONFIG_B, \
+  "How fast each shard does that.") \
 X(DISK_WARN_PERCENT, "disk.warn.percent", CONFIG_INT, "80", 1, 100, NULL, CONFIG_BD, \
   "From so full a disk on: warn, and run retention and compaction at once.") \
 X(DISK_THROTTLE_PERCENT, "disk.throttle.percent", CONFIG_INT, "95", 1, 100, NULL, CONFIG_BD, \

@@ -12,6 +12,7 @@
 #include "net/loop.h"
 #include "os/os.h"
 #include "replica/manager_priv.h"
+#include "replica/scrub_priv.h"
 #include "trace/trace.h"
 
 enum {
@@ -81,6 +82,7 @@ struct log_options replica_log_options(const struct config *config, const struct
     o.retention_ms = config_topic_i64(config, t, CONFIG_TOPIC_RETENTION_MS);
     o.retention_bytes = config_topic_i64(config, t, CONFIG_TOPIC_RETENTION_BYTES);
     o.file_delete_delay_ms = config_topic_i64(config, t, CONFIG_TOPIC_DELETE_DELAY_MS);
+    o.scrub_interval_ms = config_i64(config, CONFIG_LOG_SCRUB_MS);
     o.producer_id_expiration_ms = config_i64(config, CONFIG_PRODUCER_ID_EXPIRATION_MS);
     o.preallocate = config_topic_bool(config, t, CONFIG_TOPIC_PREALLOCATE);
     policy = config_topic_choice(config, t, CONFIG_TOPIC_CLEANUP_POLICY);
@@ -446,9 +448,15 @@ enum err replica_manager_open(const struct replica_manager_options *options,
 {
     struct replica_manager *m = mem_alloc_zero(sizeof(*m));
     uint64_t seed;
+    enum err e;
 
     if (m == NULL)
         return E_NOMEM;
+    e = replica_scrub_open(options->shard, options->config, &m->scrub);
+    if (e != E_OK) {
+        mem_free(m);
+        return e;
+    }
     assert(options->shard_index >= 0 && options->shard_index < options->shard_count);
     m->options = *options;
     m->loop = replica_shard_loop(options->shard);
@@ -468,6 +476,7 @@ void replica_manager_close(struct replica_manager *manager)
 
     if (manager == NULL)
         return;
+    replica_scrub_close(manager->scrub);
     loop_timer_stop(manager->loop, &manager->maintain_timer);
     replica_opening_stop(manager);
     while ((node = list_first(&manager->turns)) != NULL)

@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "net/loop.h"
 #include "replica/manager.h"
+#include "replica/scrub_priv.h"
 #include "trace/trace.h"
 
 /* One directory that was there at start, named "<topic>-<index>". */
@@ -68,6 +69,7 @@ struct replica_manager {
     struct list_node turns;   /* all entries; the first is the next to be maintained */
     struct uuid known_topic_id;
     struct log_options known_options; /* of that topic, while the image stays as it is */
+    struct replica_scrub *scrub;
     size_t offline_count;
     bool is_started;
     struct loop_timer maintain_timer;

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/counter.h"
 #include "base/err.h"
 #include "base/list.h"
 #include "base/report.h"
@@ -39,10 +40,17 @@ struct partition;
  */
 struct replica_shard;
 
+/* What the background has done; written by the shard's thread, read by any. */
+struct replica_stats {
+    struct counter scrubbed_bytes;
+    struct counter damaged_ranges; /* found by the scrubber since start */
+};
+
 struct replica_options {
     struct loop *loop;
-    struct os_pool *pool; /* NULL: always sync inline */
-    struct trace *trace;  /* may be NULL */
+    struct os_pool *pool;        /* NULL: always sync inline */
+    struct trace *trace;         /* may be NULL */
+    struct replica_stats *stats; /* may be NULL; outlives the shard */
 };
 
 NODISCARD enum err replica_shard_open(const struct replica_options *options,

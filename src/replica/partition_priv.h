@@ -12,7 +12,7 @@ struct replica_shard {
     struct list_node closing;    /* waiting for the end of their sync */
     struct list_node done;       /* appends to be completed in this order */
     struct list_node fired;      /* watches to be called */
-    size_t sync_count;           /* on the pool */
+    size_t sync_count;           /* syncs and other jobs on the pool */
     size_t opening_count;        /* the same, of the manager */
     bool is_closing;             /* nothing goes to the pool any more */
     void (*stopped)(void *ctx);  /* wanted, once sync_count is 0 */

@@ -3,9 +3,9 @@
 
     test_log_tools.py PROGRAM --dlog DLOG
 """
-import hashlib, json, os, random, shutil, stat, subprocess, sys, tempfile
+import hashlib, json, os, random, shutil, stat, subprocess, sys, tempfile, time, urllib.request
 
-from common import Skip, Tap, arguments, broker, require
+from common import Skip, Tap, arguments, broker, port_free, require, wire
 
 DONE, FAILED, USAGE, DAMAGED = 0, 1, 2, 3
 TIMEOUT_S = 60
@@ -211,6 +211,35 @@ def closed_pipe(tool):
     reader.stderr.close()
     require(said == "" and code == DONE, f"exit code {code}: {said}")
 
+def scrub(args, tool):
+    """A running broker finds what rots below it, says so, and no longer serves it."""
+    port = port_free()
+    with broker(args, {**SETTINGS, "log.scrub.interval.ms": "200", "http.listeners": f"127.0.0.1:{port}"}) as node:
+        node.stop()
+        shutil.rmtree(node.data)
+        shutil.copytree(tool.whole, node.data)
+        node.start()
+        dlog = [tool.program, "-b", node.bootstrap]
+        consume = [*dlog, "consume", "orders", "-n", "150"]
+        require(subprocess.run(consume, capture_output=True, timeout=TIMEOUT_S).returncode == 0, "consume")
+        log = os.path.join(node.data, "orders-0")
+        flip(os.path.join(log, segments(log)[0]), 5000)
+        for _ in range(200):
+            if "damage_found" in node.output():
+                break
+            time.sleep(0.05)
+        require("event=damage_found topic=orders partition=0 ranges=1" in node.output().replace("  ", " "), node.output())
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=TIMEOUT_S) as answer:
+            metrics = answer.read().decode()
+        require("\ndlog_damaged_ranges_total 1\n" in metrics, "not counted")
+        with wire.Connection(node.port) as connection:
+            connection.api_versions()       # it lives
+        require("damage " in open(os.path.join(log, "dlog.checkpoint")).read(), "not marked")
+        node.kill()
+        node.start()
+        require("damage " in open(os.path.join(log, "dlog.checkpoint")).read(), "forgotten")
+        require(node.output().count("event=damage_found") == 1, "found again")
+
 def main():
     args = arguments(__doc__, lambda parser: parser.add_argument("--dlog", required=True))
     points = Tap()
@@ -219,6 +248,7 @@ def main():
         points.run("fill", fill, args, tool)
         for test in (whole, records, bits, lost, indexes, foreign_files, no_log, denied, read_only, closed_pipe):
             points.run(test.__name__.replace("_", " "), test, tool)
+        points.run("scrub", scrub, args, tool)
     return points.done()
 
 sys.exit(main())
