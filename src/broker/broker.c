@@ -28,6 +28,7 @@ enum err broker_open(const struct broker_options *options, struct broker **broke
     b->roots = options->roots;
     b->trace = options->trace;
     b->pool = options->pool;
+    b->cleaner_pool = options->cleaner_pool;
     b->on_ready = options->on_ready;
     b->on_ready_ctx = options->on_ready_ctx;
     list_init(&b->early);

@@ -33,8 +33,9 @@ struct broker_options {
     const struct config *config; /* borrowed; does not change while the broker lives */
     struct quorum *quorum;
     struct replica_roots *roots;
-    struct trace *trace;  /* may be NULL */
-    struct os_pool *pool; /* for syncs; may be NULL */
+    struct trace *trace;          /* may be NULL */
+    struct os_pool *pool;         /* for syncs; may be NULL */
+    struct os_pool *cleaner_pool; /* for compaction; NULL: none */
     struct loop *const *loops;
     int shard_count; /* loops */
 

@@ -25,6 +25,7 @@ struct broker {
     struct replica_roots *roots;
     struct trace *trace;
     struct os_pool *pool;
+    struct os_pool *cleaner_pool; /* for compaction; NULL: none */
     int32_t node_id;
 
     struct broker_shard *shards;

@@ -318,6 +318,7 @@ static enum err replicas_open(struct broker_shard *shard)
         .shard_count = broker->shard_count,
         .config = broker->config,
         .pool = broker->pool,
+        .cleaner_pool = broker->cleaner_pool,
     };
     enum err e = replica_shard_open(&replica_options, &shard->replicas);
 

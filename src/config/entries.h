@@ -173,6 +173,19 @@ X(LOG_RETENTION_CHECK_MS, "log.retention.check.interval.ms", CONFIG_LONG, "30000
 X(LOG_CLEANUP_POLICY, "log.cleanup.policy", CONFIG_LIST, "delete", 0, 0, "compact|delete", \
   CONFIG_BD, \
   "delete: by retention; compact: keep the last record of each key; or both.") \
+X(CLEANER_ENABLE, "log.cleaner.enable", CONFIG_BOOL, "true", 0, 0, NULL, CONFIG_B, \
+  "Compact, and compress again, in the background.") \
+X(CLEANER_THREADS, "log.cleaner.threads", CONFIG_INT, "1", 1, 64, NULL, CONFIG_B, \
+  "Threads that compact.") \
+X(CLEANER_MAP_BYTES, "log.cleaner.dedupe.buffer.size", CONFIG_LONG, "134217728", 1048576, \
+  INT64_MAX, NULL, CONFIG_B, \
+  "Memory for the keys of logs that are being compacted, shared by the shards.") \
+X(CLEANER_BYTES_PER_SECOND, "log.cleaner.io.max.bytes.per.second", CONFIG_DOUBLE, \
+  "9223372036854775807", 1, INT64_MAX, NULL, CONFIG_B, \
+  "Most bytes that compaction reads and writes in a second, shared by the shards.") \
+X(CLEANER_BACKOFF_MS, "log.cleaner.backoff.ms", CONFIG_LONG, "15000", 1, INT32_MAX, NULL, \
+  CONFIG_B, \
+  "Time between looks for logs to compact when there was none.") \
 X(LOG_DELETE_RETENTION_MS, "log.cleaner.delete.retention.ms", CONFIG_LONG, "86400000", 0, \
   INT64_MAX, NULL, CONFIG_BD, \
   "Compaction keeps tombstones and transaction markers for so long.") \

@@ -33,6 +33,7 @@ struct node {
     void *ctx;
 
     struct os_pool *pool;
+    struct os_pool *cleaner_pool; /* NULL: log.cleaner.enable is false */
     struct loop *controller_loop;
     struct os_thread *controller_thread;
     struct loop *loops[BROKER_SHARDS_MAX];
@@ -85,6 +86,9 @@ static enum err loops_open(struct node *n)
     if (e == E_OK)
         e = os_pool_open(
             n->os, (int)(threads < OS_POOL_THREADS_MAX ? threads : OS_POOL_THREADS_MAX), &n->pool);
+    if (e == E_OK && config_bool(n->config, CONFIG_CLEANER_ENABLE))
+        e = os_pool_open(n->os, (int)config_i64(n->config, CONFIG_CLEANER_THREADS),
+                         &n->cleaner_pool);
     return e;
 }
 
@@ -161,6 +165,7 @@ static enum err doors_open(struct node *n, struct report *report)
         .roots = n->roots,
         .trace = n->trace,
         .pool = n->pool,
+        .cleaner_pool = n->cleaner_pool,
         .loops = n->loops,
         .shard_count = n->shard_count,
         .on_ready = broker_ready,
@@ -280,6 +285,7 @@ void node_close(struct node *n)
 {
     if (n == NULL)
         return;
+    os_pool_close(n->cleaner_pool); /* what it runs ends soon, and its owner frees it */
     admin_close(n->admin);
     broker_close(n->broker);
     quorum_close(n->quorum);

@@ -57,13 +57,11 @@ void replica_trace_entry(const struct replica_manager *m, enum trace_level level
 
 /* Settings */
 
-struct log_options replica_log_options(const struct config *config, const struct meta_image *image,
-                                       const struct meta_topic *topic)
+struct config_topic *replica_topic_config(const struct meta_image *image,
+                                          const struct meta_topic *topic)
 {
     struct meta_configs configs = meta_image_configs(image, META_RESOURCE_TOPIC, topic->name);
     struct config_topic *t = config_topic_new();
-    struct log_options o = log_options_default();
-    unsigned policy;
 
     /* What the controller accepted is set; what an older release accepted and we do not is
      * left at its default. */
@@ -72,11 +70,33 @@ struct log_options replica_log_options(const struct config *config, const struct
 
         (void)e;
     }
+    return t;
+}
+
+/* A segment must be closed before it can be compacted: at most so long it may take (KIP-354). */
+static int64_t segment_ms(const struct config *config, const struct config_topic *t,
+                          const struct log_options *o)
+{
+    int64_t ms = config_topic_i64(config, t, CONFIG_TOPIC_SEGMENT_MS);
+    int64_t lag_ms = config_topic_i64(config, t, CONFIG_TOPIC_MAX_COMPACTION_LAG_MS);
+
+    return o->is_compacted && lag_ms < ms ? lag_ms : ms;
+}
+
+struct log_options replica_log_options(const struct config *config, const struct meta_image *image,
+                                       const struct meta_topic *topic)
+{
+    struct config_topic *t = replica_topic_config(image, topic);
+    struct log_options o = log_options_default();
+    unsigned policy = config_topic_choice(config, t, CONFIG_TOPIC_CLEANUP_POLICY);
+
+    o.is_compacted = (policy & CONFIG_CLEANUP_COMPACT) != 0;
+    o.is_deleted = (policy & CONFIG_CLEANUP_DELETE) != 0;
     o.durability = (enum log_durability)config_topic_choice(config, t, CONFIG_TOPIC_DURABILITY);
     o.flush_messages = config_topic_i64(config, t, CONFIG_TOPIC_FLUSH_MESSAGES);
     o.flush_ms = config_topic_i64(config, t, CONFIG_TOPIC_FLUSH_MS);
     o.segment_bytes = config_topic_i64(config, t, CONFIG_TOPIC_SEGMENT_BYTES);
-    o.segment_ms = config_topic_i64(config, t, CONFIG_TOPIC_SEGMENT_MS);
+    o.segment_ms = segment_ms(config, t, &o);
     o.segment_index_bytes = config_topic_i64(config, t, CONFIG_TOPIC_SEGMENT_INDEX_BYTES);
     o.index_interval_bytes = config_topic_i64(config, t, CONFIG_TOPIC_INDEX_INTERVAL);
     o.retention_ms = config_topic_i64(config, t, CONFIG_TOPIC_RETENTION_MS);
@@ -85,9 +105,6 @@ struct log_options replica_log_options(const struct config *config, const struct
     o.scrub_interval_ms = config_i64(config, CONFIG_LOG_SCRUB_MS);
     o.producer_id_expiration_ms = config_i64(config, CONFIG_PRODUCER_ID_EXPIRATION_MS);
     o.preallocate = config_topic_bool(config, t, CONFIG_TOPIC_PREALLOCATE);
-    policy = config_topic_choice(config, t, CONFIG_TOPIC_CLEANUP_POLICY);
-    o.is_compacted = (policy & CONFIG_CLEANUP_COMPACT) != 0;
-    o.is_deleted = (policy & CONFIG_CLEANUP_DELETE) != 0;
     config_topic_free(t);
     return o;
 }
@@ -228,6 +245,7 @@ static struct log_options options_of(struct replica_manager *m, const struct met
 {
     if (!uuid_equal(m->known_topic_id, topic->id)) {
         m->known_options = replica_log_options(m->options.config, image, topic);
+        m->known_compact_options = replica_compact_options(m->options.config, image, topic);
         m->known_topic_id = topic->id;
     }
     return m->known_options;
@@ -257,6 +275,7 @@ static void follow_partition(struct replica_manager *m, const struct meta_image 
         return; /* the broker answers that it does not have the partition */
     entry->leader_epoch = p->leader_epoch;
     entry->log_options = options_of(m, image, topic);
+    entry->compact_options = m->known_compact_options;
     replica_queue(m, entry);
 }
 
@@ -274,6 +293,8 @@ static void follow_config(struct replica_manager *m, const struct meta_image *im
                           const struct meta_topic *topic)
 {
     struct log_options options = replica_log_options(m->options.config, image, topic);
+    struct log_compact_options compact_options =
+        replica_compact_options(m->options.config, image, topic);
 
     for (int32_t i = 0; i < topic->partition_count; i++) {
         struct replica_entry *entry = entry_find(m, topic->id, i);
@@ -281,6 +302,7 @@ static void follow_config(struct replica_manager *m, const struct meta_image *im
         if (entry == NULL)
             continue;
         entry->log_options = options;
+        entry->compact_options = compact_options;
         if (entry->state == ENTRY_OPEN)
             partition_set_options(entry->partition, &options);
         entry->has_new_options = entry->state == ENTRY_OPENING;
@@ -466,6 +488,7 @@ enum err replica_manager_open(const struct replica_manager_options *options,
     replica_opening_init(m);
     m->maintain_timer.fire = on_maintain;
     maintain_later(m);
+    replica_cleaner_init(&m->cleaner, m);
     *manager_out = m;
     return E_OK;
 }
@@ -478,6 +501,7 @@ void replica_manager_close(struct replica_manager *manager)
         return;
     replica_scrub_close(manager->scrub);
     loop_timer_stop(manager->loop, &manager->maintain_timer);
+    replica_cleaner_stop(&manager->cleaner);
     replica_opening_stop(manager);
     while ((node = list_first(&manager->turns)) != NULL)
         entry_free(manager, LIST_ENTRY(node, struct replica_entry, node));

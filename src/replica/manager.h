@@ -65,8 +65,9 @@ struct replica_manager_options {
     int32_t node_id;
     int shard_index;
     int shard_count;
-    const struct config *config; /* borrowed while open */
-    struct os_pool *pool;        /* where logs that were there are opened; NULL: on the loop */
+    const struct config *config;  /* borrowed while open */
+    struct os_pool *cleaner_pool; /* for compaction; NULL: there is none */
+    struct os_pool *pool;         /* where logs that were there are opened; NULL: on the loop */
 };
 
 NODISCARD enum err replica_manager_open(const struct replica_manager_options *options,

@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "net/loop.h"
+#include "replica/cleaner_priv.h"
 #include "replica/manager.h"
 #include "replica/scrub_priv.h"
 #include "trace/trace.h"
@@ -58,6 +59,7 @@ struct replica_entry {
     size_t root;
     int32_t leader_epoch;
     struct log_options log_options;
+    struct log_compact_options compact_options;
     struct list_node node;       /* in the manager's turns, or doomed */
     struct list_node queue_node; /* in its queue */
 };
@@ -69,10 +71,12 @@ struct replica_manager {
     struct list_node turns;   /* all entries; the first is the next to be maintained */
     struct uuid known_topic_id;
     struct log_options known_options; /* of that topic, while the image stays as it is */
+    struct log_compact_options known_compact_options;
     struct replica_scrub *scrub;
     size_t offline_count;
     bool is_started;
     struct loop_timer maintain_timer;
+    struct replica_cleaner cleaner;
 
     struct list_node queue;  /* entries to be opened */
     struct list_node doomed; /* entries in opening that are not in the map any more */
@@ -89,6 +93,10 @@ struct replica_manager {
 
 void replica_trace_entry(const struct replica_manager *m, enum trace_level level, const char *event,
                          const struct replica_entry *entry, enum err e, const char *text);
+
+/* A topic's own settings in the image; NULL, which means none, when memory is out. */
+struct config_topic *replica_topic_config(const struct meta_image *image,
+                                          const struct meta_topic *topic);
 
 /* ---- opening.c ---- */
 

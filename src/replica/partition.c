@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "os/os.h"
 #include "replica/partition_priv.h"
+#include "storage/log_compact.h"
 #include "trace/trace.h"
 
 enum { NAME_SIZE_MAX = 300 }; /* a topic of 249 and an index */
@@ -333,7 +334,9 @@ static enum err close_begin(struct partition *p, bool is_deleting)
     p->is_deleting = is_deleting;
     /* Those that were told to end are called by the hook, which must run for that. */
     loop_turn_again(shard->options.loop);
-    if (!p->is_syncing)
+    if (p->compact != NULL)
+        log_compact_stop(p->compact);
+    else if (!p->is_syncing)
         return partition_finish_close(p);
     list_push_back(&shard->closing, &p->node);
     return E_OK;

@@ -14,8 +14,9 @@ struct replica_shard {
     struct list_node fired;      /* watches to be called */
     size_t sync_count;           /* syncs and other jobs on the pool */
     size_t opening_count;        /* the same, of the manager */
+    size_t compacting_count;     /* the same, of its cleaner */
     bool is_closing;             /* nothing goes to the pool any more */
-    void (*stopped)(void *ctx);  /* wanted, once sync_count is 0 */
+    void (*stopped)(void *ctx);  /* wanted, once these are 0 */
     void *stopped_ctx;
     struct loop_task stopped_task;
 };
@@ -41,8 +42,9 @@ struct partition {
 
     struct log_sync sync;
     struct loop_task sync_task;
-    bool is_syncing;  /* on the pool */
-    bool is_sync_due; /* durability interval: the timer fired, or enough was appended */
+    struct log_compact *compact; /* of the cleaner; NULL: none */
+    bool is_syncing;             /* on the pool */
+    bool is_sync_due;            /* durability interval: the timer fired, or enough was appended */
     bool is_closing;
     bool is_deleting;                 /* with is_closing */
     int64_t synced_or_started_offset; /* what flush_messages counts from */

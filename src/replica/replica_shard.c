@@ -42,7 +42,8 @@ static void on_stopped_task(struct loop_task *task)
 
 void replica_shard_check_stopped(struct replica_shard *shard)
 {
-    if (shard->stopped != NULL && shard->sync_count + shard->opening_count == 0) {
+    if (shard->stopped != NULL &&
+        shard->sync_count + shard->opening_count + shard->compacting_count == 0) {
         shard->stopped_task.run = on_stopped_task;
         loop_post(shard->options.loop, &shard->stopped_task);
     }
@@ -57,11 +58,12 @@ static void on_sync_task(struct loop_task *task)
     p->is_syncing = false;
     p->shard->sync_count--;
     replica_shard_check_stopped(p->shard);
-    if (p->is_closing) {
+    if (p->is_closing && p->compact == NULL) {
         e = partition_finish_close(p);
         (void)e; /* what a crash would leave too: the next start finishes it off */
-        return;
     }
+    if (p->is_closing)
+        return;
     after_sync(p, e);
     if (partition_wants_sync(p))
         partition_touch(p);
