@@ -52,6 +52,15 @@ void cli_log_close(struct cli_log *log)
     os_close(log->os);
 }
 
+size_t cli_log_segment_of(const struct log_view *view, int64_t offset)
+{
+    size_t i = 0;
+
+    while (i + 1 < view->segments.count && log_view_segment_at(view, i + 1)->base_offset <= offset)
+        i++;
+    return i;
+}
+
 bool cli_log_is_live(const struct cli_log *log)
 {
     char path[PATH_MAX_SIZE];

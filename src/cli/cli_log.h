@@ -31,6 +31,9 @@ struct cli_log {
 NODISCARD enum err cli_log_open(const char *path, struct cli_log *log_out, struct report *report);
 void cli_log_close(struct cli_log *log);
 
+/* The last segment that begins at or before `offset`. */
+size_t cli_log_segment_of(const struct log_view *view, int64_t offset);
+
 /* A process has the data directory of `log` open, so that its end may move while we look. */
 bool cli_log_is_live(const struct cli_log *log);
 

@@ -12,4 +12,5 @@ extern const struct cli_command cli_topic_delete;
 extern const struct cli_command cli_produce;
 extern const struct cli_command cli_consume;
 extern const struct cli_command cli_log_dump;
+extern const struct cli_command cli_log_repair;
 extern const struct cli_command cli_log_verify;

@@ -180,20 +180,10 @@ static enum err dump_wrong(struct dump *d, const struct log_walk_item *item)
     return e == E_OK ? buf_append(&d->out, "\n", 1) : e;
 }
 
-/* The last segment that begins at or before `offset`. */
-static size_t segment_of(const struct log_view *view, int64_t offset)
-{
-    size_t i = 0;
-
-    while (i + 1 < view->segments.count && log_view_segment_at(view, i + 1)->base_offset <= offset)
-        i++;
-    return i;
-}
-
 static enum err dump_all(struct dump *d)
 {
     struct log_walk_item item;
-    enum err e = log_walk_init(&d->walk, &d->log.view, segment_of(&d->log.view, d->from));
+    enum err e = log_walk_init(&d->walk, &d->log.view, cli_log_segment_of(&d->log.view, d->from));
 
     if (e != E_OK)
         return e;

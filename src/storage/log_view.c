@@ -172,7 +172,11 @@ static enum err read_checkpoint(struct log_view *view, struct report *report)
     log_checkpoint_init(&c);
     if (e == E_OK)
         e = log_checkpoint_decode(&c, buf_slice(&text));
-    if (e == E_OK) {
+    if (e == E_OK && c.swaps.count > 0) {
+        report_set(report, "a compaction was interrupted here: the next start of the broker ends "
+                           "it; look again then");
+        e = E_UNSUPPORTED;
+    } else if (e == E_OK) {
         apply_checkpoint(view, &c);
     } else if (e == E_UNSUPPORTED) {
         report_set(report, "%s was written by a later version", LOG_CHECKPOINT_NAME);

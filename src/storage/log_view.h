@@ -53,7 +53,7 @@ struct log_view {
  * The log in `dir`, which stays open as long as the view.
  *
  *   E_NOT_FOUND    no segment and no checkpoint: not a log
- *   E_UNSUPPORTED  a format or checkpoint of a later version
+ *   E_UNSUPPORTED  a format or checkpoint of a later version, or a compaction that a crash cut off
  *   E_IO, E_DENIED, E_NOMEM
  */
 NODISCARD enum err log_view_open(struct os_dir *dir, struct log_view *view_out,

@@ -211,6 +211,49 @@ def closed_pipe(tool):
     reader.stderr.close()
     require(said == "" and code == DONE, f"exit code {code}: {said}")
 
+def repair(tool):
+    """Damage of all kinds, then every byte as it was."""
+    draw = random.Random(9)
+    for i in range(6):
+        log = tool.copy()
+        names = segments(log)
+        for name in draw.sample(names[:-1], 3):
+            flip(os.path.join(log, name), draw.randrange(os.path.getsize(os.path.join(log, name))))
+        if i % 3 == 1:
+            path = os.path.join(log, names[-2])
+            os.truncate(path, draw.randrange(os.path.getsize(path)))
+        wrong = len(tool.verify(log)["ranges"])
+        require(wrong >= 3, f"{wrong} ranges")
+        said = tool.run("repair", log, "--from", tool.log).decode().splitlines()
+        require(len(said) >= 3 and all(line.startswith("repaired offsets ") for line in said), f"{said}")
+        tool.verify(log, code=DONE)
+        require(tool.run("repair", log, "--from", tool.log) == b"nothing to repair\n", "again")
+        for name in names:
+            with open(os.path.join(log, name), "rb") as mended, open(os.path.join(tool.log, name), "rb") as good:
+                require(mended.read() == good.read(), f"{name} has other bytes")
+
+def repair_refused(tool):
+    log, copy = tool.copy(), tool.copy()
+    name = segments(log)[1]
+    for path in (log, copy):
+        flip(os.path.join(path, name), 100)
+    said = tool.run("repair", log, "--from", copy, code=DAMAGED)
+    require("the copy does not have offset" in said, said)
+    require("--from DIR is missing" in tool.run("repair", log, code=USAGE), "from")
+    nowhere = os.path.join(tool.folder, "nowhere", "orders-0")
+    require("no such directory" in tool.run("repair", nowhere, "--from", copy, code=FAILED), "nowhere")
+    require(not os.path.exists(nowhere), "it was created")
+
+def repair_in_use(args, tool):
+    with broker(args, SETTINGS) as node:
+        node.stop()
+        shutil.rmtree(node.data)
+        shutil.copytree(tool.whole, node.data)
+        node.start()
+        log = os.path.join(node.data, "orders-0")
+        said = tool.run("repair", log, "--from", tool.log, code=FAILED)
+        require("another process has it open" in said and "stop the broker first" in said, said)
+
 def scrub(args, tool):
     """A running broker finds what rots below it, says so, and no longer serves it."""
     port = port_free()
@@ -246,9 +289,11 @@ def main():
     with tempfile.TemporaryDirectory(prefix="dlog-test-") as folder:
         tool = Tool(args.dlog, folder)
         points.run("fill", fill, args, tool)
-        for test in (whole, records, bits, lost, indexes, foreign_files, no_log, denied, read_only, closed_pipe):
+        for test in (whole, records, bits, lost, indexes, foreign_files, no_log, denied, read_only, closed_pipe,
+                     repair, repair_refused):
             points.run(test.__name__.replace("_", " "), test, tool)
         points.run("scrub", scrub, args, tool)
+        points.run("repair in use", repair_in_use, args, tool)
     return points.done()
 
 sys.exit(main())

@@ -44,6 +44,8 @@ static void usage_errors(void **state)
         {"log dump a b", "unexpected argument 'b'"},
         {"log dump d --offset -1", "--offset -1"},
         {"log dump d --count 0", "--count 0"},
+        {"log repair", "DIR is missing"},
+        {"log repair d", "--from DIR is missing"},
         {"log verify", "DIR... is missing"},
     };
 
