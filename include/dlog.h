@@ -127,12 +127,11 @@
  * is cut off and kept aside in a file *.torn-<position>. Damage further in front is kept and
  * marked.
  *
- * FORMATS
+ * FORMAT
  *
- * DLOG_FORMAT_BATCH keeps records in Kafka's record batches: up to `batch_bytes` of records with
- * one header and checksum, compressed together. DLOG_FORMAT_MESSAGE keeps one frame a record, with
- * a checksum each, and compresses value by value; it knows no headers and no null values
- * (src/record/message.h). A log has one format for ever.
+ * Records are kept in Kafka's record batches, magic 2: up to `batch_bytes` of records with one
+ * header and one checksum, compressed together. A log in another format (`dlog.format` in its
+ * directory) is refused with DLOG_E_UNSUPPORTED.
  *
  * LIMITS
  *
@@ -294,8 +293,7 @@ enum dlog_durability {
 
 enum dlog_format {
     DLOG_FORMAT_ANY = 0, /* as the log is; a new one is in batches */
-    DLOG_FORMAT_BATCH = 1,
-    DLOG_FORMAT_MESSAGE = 2
+    DLOG_FORMAT_BATCH = 1
 };
 
 /* Kafka's numbers. */
@@ -409,9 +407,10 @@ struct dlog_record {
  * Append a record. When it returns says the durability of the log; `offset_out` may be NULL.
  *
  *   DLOG_E_TOO_BIG      larger than record_bytes_max or a segment
- *   DLOG_E_INVAL        a header key is NULL, a size without bytes, flags; in the format of
- * messages a header or a null value DLOG_E_NO_SPACE     the disk is full. Under `interval` and `os`
- * records that were appended earlier wait for space in memory: they are written when there is some
+ *   DLOG_E_INVAL        a header key is NULL, a size without bytes, flags that are not 0, a time
+ *                       before 1970
+ *   DLOG_E_NO_SPACE     the disk is full. Under `interval` and `os` records that were appended
+ *                       earlier wait for space in memory: they are written when there is some
  *   DLOG_E_BROKEN, DLOG_E_IO
  */
 DLOG_MUST_CHECK int dlog_append(struct dlog *log, const struct dlog_record *record,

@@ -34,7 +34,8 @@ static int check_record(const struct dlog_record *r, size_t max, size_t *size_ou
     return size > max ? DLOG_E_TOO_BIG : DLOG_OK;
 }
 
-static int check_records(const struct dlog *log, const struct dlog_record *records, size_t count)
+static int check_records(const struct dlog *log, const struct dlog_record *records, size_t count,
+                         size_t *size_out)
 {
     size_t total = 0;
 
@@ -48,13 +49,23 @@ static int check_records(const struct dlog *log, const struct dlog_record *recor
         if (total > BATCH_BUILDER_SIZE_MAX)
             return DLOG_E_TOO_BIG;
     }
+    *size_out = total;
     return DLOG_OK;
+}
+
+/* After an append that nobody waits for: the flusher wants to know of the first in a batch. */
+static void appended(struct dlog *log, size_t count)
+{
+    if ((size_t)log->builder.record_count == count ||
+        log->options.durability == DLOG_DURABILITY_INTERVAL)
+        embed_schedule(log);
 }
 
 int dlog_append_batch(struct dlog *log, const struct dlog_record *records, size_t count,
                       int64_t *first_offset_out)
 {
     int64_t first;
+    size_t size;
     enum err e;
     int entered;
 
@@ -65,16 +76,16 @@ int dlog_append_batch(struct dlog *log, const struct dlog_record *records, size_
     entered = embed_enter(log);
     if (entered != DLOG_OK)
         return entered;
-    entered = check_records(log, records, count);
+    entered = check_records(log, records, count, &size);
     if (entered != DLOG_OK) {
         embed_leave(log);
         return entered;
     }
-    e = embed_collect(log, records, count, &first);
+    e = embed_collect(log, records, count, size, &first);
     if (e == E_OK && log->options.durability == DLOG_DURABILITY_ALWAYS)
         e = embed_sync(log);
     else if (e == E_OK)
-        embed_schedule(log);
+        appended(log, count);
     embed_leave(log);
     if (e == E_OK && first_offset_out != NULL)
         *first_offset_out = first;
@@ -88,13 +99,14 @@ int dlog_append(struct dlog *log, const struct dlog_record *record, int64_t *off
 
 static int append_async(struct dlog *log, const struct dlog_record *record, struct embed_ticket *t)
 {
+    size_t size;
     int e;
 
     if (log->pending >= log->options.async_pending_max)
         return DLOG_E_AGAIN;
-    e = check_records(log, record, 1);
+    e = check_records(log, record, 1, &size);
     if (e == DLOG_OK)
-        e = embed_err(embed_collect(log, record, 1, &t->offset));
+        e = embed_err(embed_collect(log, record, 1, size, &t->offset));
     if (e != DLOG_OK)
         return e;
     log->pending++;

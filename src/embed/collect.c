@@ -70,10 +70,14 @@ static enum err add_record(struct batch_builder *b, const struct dlog_record *re
 static enum err add_records(struct dlog *log, const struct dlog_record *records, size_t count)
 {
     struct batch_builder *b = &log->builder;
-    struct batch_builder before = *b;
+    struct batch_builder before;
     int64_t now_ms = 0;
     enum err e = E_OK;
 
+    if (count == 1) /* which adds itself or not */
+        return add_record(b, records,
+                          records->timestamp_ms == DLOG_NOW ? os_wall_ms(log->env->os) : 0);
+    before = *b;
     for (size_t i = 0; i < count && e == E_OK; i++) {
         if (records[i].timestamp_ms == DLOG_NOW && now_ms == 0)
             now_ms = os_wall_ms(log->env->os);
@@ -86,18 +90,6 @@ static enum err add_records(struct dlog *log, const struct dlog_record *records,
         b->max_timestamp = before.max_timestamp;
     }
     return e;
-}
-
-static size_t records_size(const struct dlog_record *records, size_t count)
-{
-    size_t size = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        size += records[i].key_size + records[i].value_size;
-        for (size_t k = 0; k < records[i].header_count; k++)
-            size += records[i].headers[k].key_size + records[i].headers[k].value_size;
-    }
-    return size;
 }
 
 /* The builder takes the options of the batch that begins. */
@@ -117,9 +109,8 @@ static void begin_batch(struct dlog *log)
 }
 
 enum err embed_collect(struct dlog *log, const struct dlog_record *records, size_t count,
-                       int64_t *first_offset_out)
+                       size_t size, int64_t *first_offset_out)
 {
-    size_t size = records_size(records, count);
     size_t room = size + count * RECORD_OVERHEAD + batch_builder_size(&log->builder);
     enum err e = E_OK;
 

@@ -207,9 +207,9 @@ void embed_leave(struct dlog *log);
 
 /* ---- collect.c: with log->lock ---- */
 
-/* Put records to those that are collected, or none of them; they may get written. */
+/* Put records of `size` bytes to those that are collected, or none; they may get written. */
 NODISCARD enum err embed_collect(struct dlog *log, const struct dlog_record *records, size_t count,
-                                 int64_t *first_offset_out);
+                                 size_t size, int64_t *first_offset_out);
 
 /* Is something collected that is not written? */
 bool embed_has_collected(const struct dlog *log);

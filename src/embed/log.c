@@ -190,10 +190,6 @@ static enum err open_engine(struct dlog *log, struct report *report)
 
     if (log_root_is_broken(log->env->root))
         return E_BROKEN;
-    if (log->options.format == DLOG_FORMAT_MESSAGE) {
-        report_set(report, "log %s: the format of messages is not supported", log->name);
-        return E_UNSUPPORTED;
-    }
     e = check_create(log, report);
     if (e == E_OK)
         e = lock_inner(log, report);

@@ -187,7 +187,7 @@ enum err embed_options(const struct dlog_options *from, struct dlog_options *to_
         return told(e, "dlog_options_init()", report);
     const struct range ranges[] = {
         {"create", to.create, DLOG_CREATE_IF_MISSING, DLOG_CREATE_NEW},
-        {"format", to.format, DLOG_FORMAT_ANY, DLOG_FORMAT_MESSAGE},
+        {"format", to.format, DLOG_FORMAT_ANY, DLOG_FORMAT_BATCH},
         {"durability", to.durability, DLOG_DURABILITY_ALWAYS, DLOG_DURABILITY_OS},
         {"flush_records", to.flush_records, 1, INT64_MAX},
         {"flush_ms", to.flush_ms, 1, MS_MAX},

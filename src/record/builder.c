@@ -45,11 +45,18 @@ size_t batch_builder_size(const struct batch_builder *b)
     return b->bytes.size;
 }
 
+enum { VARINT_ONE_BYTE = 0x80 }; /* numbers below take one: nearly all of them */
+
+static size_t number_size(int64_t v)
+{
+    uint64_t u = varint_zigzag64(v);
+
+    return u < VARINT_ONE_BYTE ? 1 : varint_size(u);
+}
+
 static size_t bytes_size(struct slice s)
 {
-    if (s.at == NULL)
-        return 1;
-    return varint_size(varint_zigzag64((int64_t)s.size)) + s.size;
+    return s.at == NULL ? 1 : number_size((int64_t)s.size) + s.size;
 }
 
 /* Where a record's numbers go before they are bytes. */
@@ -70,9 +77,9 @@ static enum err plan_record(const struct batch_builder *b, const struct record_d
         return E_INVAL;
     if (draft->key.size > b->options.size_max || draft->value.size > b->options.size_max)
         return E_TOO_BIG;
-    size += varint_size(varint_zigzag64(delta)) + varint_size(varint_zigzag64(b->record_count));
+    size += number_size(delta) + number_size(b->record_count);
     size += bytes_size(draft->key) + bytes_size(draft->value);
-    size += varint_size(varint_zigzag64(draft->header_count));
+    size += number_size(draft->header_count);
     for (int32_t i = 0; i < draft->header_count; i++) {
         const struct record_header *header = &draft->headers[i];
 
@@ -86,13 +93,18 @@ static enum err plan_record(const struct batch_builder *b, const struct record_d
     }
     plan_out->timestamp_delta = delta;
     plan_out->body_size = size;
-    plan_out->size = size + varint_size(varint_zigzag64((int64_t)size));
+    plan_out->size = size + number_size((int64_t)size);
     return E_OK;
 }
 
 static uint8_t *put_number(uint8_t *at, int64_t v)
 {
-    return at + varint_put(at, varint_zigzag64(v));
+    uint64_t u = varint_zigzag64(v);
+
+    if (u >= VARINT_ONE_BYTE)
+        return at + varint_put(at, u);
+    *at = (uint8_t)u;
+    return at + 1;
 }
 
 static uint8_t *put_bytes(uint8_t *at, struct slice s)
