@@ -301,6 +301,19 @@ void shard_stop(struct broker_shard *shard)
 
 /* Open and close. */
 
+/* How many descriptors the logs of a shard may keep. */
+static int files_max(const struct broker *broker)
+{
+    enum { LEAST = 16 };
+    int64_t all = config_i64(broker->config, CONFIG_LOG_OPEN_FILES);
+    int64_t own;
+
+    if (all < 0)
+        all = os_files_max(broker->os) / 2;
+    own = all / broker->shard_count;
+    return own < LEAST ? LEAST : (int)own;
+}
+
 static enum err replicas_open(struct broker_shard *shard)
 {
     struct broker *broker = shard->broker;
@@ -309,6 +322,7 @@ static enum err replicas_open(struct broker_shard *shard)
         .pool = broker->pool,
         .trace = broker->trace,
         .stats = &shard->background,
+        .files_max = files_max(broker),
     };
     struct replica_manager_options manager_options = {
         .roots = broker->roots,

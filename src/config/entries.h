@@ -165,6 +165,9 @@ X(LOG_RETENTION_HOURS, "log.retention.hours", CONFIG_INT, "168", -1, INT32_MAX, 
   "Stands in for log.retention.minutes.") \
 X(LOG_RETENTION_BYTES, "log.retention.bytes", CONFIG_LONG, "-1", -1, INT64_MAX, NULL, CONFIG_BD, \
   "Oldest segments are deleted while the partition is larger than this; -1: never.") \
+X(LOG_OPEN_FILES, "log.open.files.max", CONFIG_INT, "-1", -1, INT32_MAX, NULL, CONFIG_B, \
+  "Files that logs keep open; those used longest ago are closed. -1: half of what the system " \
+  "lets this process have, the other half is for connections.") \
 X(RECOVERY_THREADS, "num.recovery.threads.per.data.dir", CONFIG_INT, "2", 1, 32, NULL, CONFIG_B, \
   "Logs of each of log.dirs that are opened, and recovered, at once at start.") \
 X(LOG_RETENTION_CHECK_MS, "log.retention.check.interval.ms", CONFIG_LONG, "300000", 1, \

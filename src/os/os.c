@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/mem.h"
@@ -53,6 +54,22 @@ int64_t os_mono_ms(struct os *os)
 int64_t os_mono_ns(struct os *os)
 {
     return clock_ns(CLOCK_MONOTONIC);
+}
+
+int64_t os_files_max(struct os *os)
+{
+    enum { FILES_MAX = 1 << 20, FILES_DEFAULT = 1024 };
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return FILES_DEFAULT;
+    if (limit.rlim_cur < limit.rlim_max) {
+        struct rlimit more = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+
+        if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+            limit = more;
+    }
+    return limit.rlim_cur < FILES_MAX ? (int64_t)limit.rlim_cur : FILES_MAX;
 }
 
 void os_random(struct os *os, void *bytes_out, size_t size)

@@ -31,5 +31,8 @@ int64_t os_wall_ms(struct os *os);
 int64_t os_mono_ms(struct os *os);
 int64_t os_mono_ns(struct os *os);
 
+/* How many files and connections this process may have open, after asking for as many as it may. */
+int64_t os_files_max(struct os *os);
+
 /* Unpredictable bytes in the real world, seeded ones in a simulation. */
 void os_random(struct os *os, void *bytes_out, size_t size);

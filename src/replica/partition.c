@@ -284,6 +284,7 @@ enum err partition_open_finish(struct partition_opening *opening, struct partiti
         partition_free(p);
         return e;
     }
+    log_set_files(p->log, p->shard->files);
     p->synced_or_started_offset = log_synced_offset(p->log);
     p->high_watermark = committed_offset(p);
     p->last_stable_offset = stable_offset(p);

@@ -51,6 +51,7 @@ struct replica_options {
     struct os_pool *pool;        /* NULL: always sync inline */
     struct trace *trace;         /* may be NULL */
     struct replica_stats *stats; /* may be NULL; outlives the shard */
+    int files_max;               /* that its logs keep open; 0: no limit */
 };
 
 NODISCARD enum err replica_shard_open(const struct replica_options *options,

@@ -6,6 +6,7 @@
 
 struct replica_shard {
     struct replica_options options;
+    struct log_files *files; /* NULL: no limit */
     struct loop_hook hook;
     struct map_slice partitions; /* by id; the key is the partition's own */
     struct list_node touched;    /* partitions with something for the hook to do */

@@ -172,6 +172,14 @@ enum err replica_shard_open(const struct replica_options *options, struct replic
 
     if (shard == NULL)
         return E_NOMEM;
+    if (options->files_max > 0) {
+        enum err e = log_files_open(options->files_max, &shard->files);
+
+        if (e != E_OK) {
+            mem_free(shard);
+            return e;
+        }
+    }
     shard->options = *options;
     os_random(loop_os(options->loop), &seed, sizeof(seed));
     map_slice_init_borrowing(&shard->partitions, seed);
@@ -254,5 +262,6 @@ void replica_shard_close(struct replica_shard *shard)
     call_back(shard);
     loop_hook_remove(shard->options.loop, &shard->hook);
     map_slice_release(&shard->partitions);
+    log_files_close(shard->files);
     mem_free(shard);
 }

@@ -90,15 +90,19 @@ enum err log_use_segment(struct log *log, struct segment *s)
     enum err e;
 
     s->used_tick = ++log->tick;
+    log_files_use(log, s->file == NULL ? LOG_FILES_MORE : 0);
     if (s->file != NULL)
         return E_OK;
-    e = log_dir_open(log, &dir);
-    if (e != E_OK)
-        return e;
-    e = segment_open_file(s, dir);
-    os_dir_close(dir);
+    do {
+        e = log_dir_open(log, &dir);
+        if (e == E_OK) {
+            e = segment_open_file(s, dir);
+            os_dir_close(dir);
+        }
+    } while (e == E_TOO_MANY_FILES && log_files_give_up_one(log));
     if (e == E_OK && s != log_active(log) && ++log->open_sealed_count > LOG_OPEN_SEALED_MAX)
         close_one(log);
+    log_files_note(log);
     return e;
 }
 
@@ -149,6 +153,7 @@ void log_refresh_max_timestamp(struct log *log)
 
 static void log_free(struct log *log)
 {
+    log_files_leave(log);
     for (size_t i = 0; i < log_segment_count(log); i++)
         segment_free(log_segment_at(log, i));
     vec_release(&log->segments);

@@ -126,6 +126,22 @@ struct log_open {
 NODISCARD enum err log_open(const struct log_open *open, struct log **log_out,
                             struct log_recovery *recovery_out, struct report *report);
 
+/*
+ * Files: how many descriptors the logs of one thread may keep, so that ten thousand of them need
+ * not have one each. Those that were used longest ago are closed first, and opened again when
+ * needed. One more than `files_max` may be open for a moment in an operation.
+ *
+ * Thread:   that of its logs.
+ * Lifetime: until after log_close() of the last of them.
+ */
+struct log_files;
+NODISCARD enum err log_files_open(int files_max, struct log_files **files_out);
+void log_files_close(struct log_files *files);
+int log_files_count(const struct log_files *files);
+
+/* From now on the log's files count there; NULL: nowhere. */
+void log_set_files(struct log *log, struct log_files *files);
+
 /* Sync, write checkpoints and the clean-shutdown mark, free. NULL is fine. */
 void log_close(struct log *log);
 

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "base/vec.h"
 #include "storage/epoch.h"
 #include "storage/log.h"
@@ -124,9 +125,12 @@ struct log {
     bool is_compacting;
     bool is_foreign; /* while it is opened: there was no checkpoint */
     bool is_broken;
-    bool is_fresh;         /* never had a byte: nothing of it need be durable, see log_create.c */
-    bool has_loose_epochs; /* leader-epoch-checkpoint was not synced */
-    uint64_t made_number;  /* while fresh: it was the so-manieth to be made in its root */
+    bool is_fresh;           /* never had a byte: nothing of it need be durable, see log_create.c */
+    bool has_loose_epochs;   /* leader-epoch-checkpoint was not synced */
+    struct log_files *files; /* NULL: no limit */
+    struct list_node files_node;
+    int files_count;      /* as counted there */
+    uint64_t made_number; /* while fresh: it was the so-manieth to be made in its root */
 };
 
 /* ---- log.c ---- */
@@ -196,6 +200,22 @@ struct uuid log_decode_topic_id(struct slice text);
 
 /* Write partition.metadata anew when a crash left none, or no sense in it. */
 NODISCARD enum err log_restore_metadata(const struct log *log, struct os_dir *dir);
+
+/* ---- log_files.c ---- */
+
+enum { LOG_FILES_MORE = 3 }; /* the most that one more segment has */
+
+/* The log is used and may open `more` files: others let theirs go when it is too much. */
+void log_files_use(struct log *log, int more);
+
+/* Its files were opened or closed. */
+void log_files_note(struct log *log);
+
+/* The log is freed. */
+void log_files_leave(struct log *log);
+
+/* Another log closes its files; false: there is none that could. */
+bool log_files_give_up_one(struct log *user);
 
 /* ---- log_append.c ---- */
 

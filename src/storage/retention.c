@@ -199,6 +199,7 @@ static void close_idle(struct log *log)
         }
     }
     log->maintained_tick = log->tick;
+    log_files_note(log);
 }
 
 enum err log_maintain(struct log *log, int64_t limit_offset, int64_t wall_ms)

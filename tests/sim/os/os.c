@@ -38,6 +38,14 @@ int64_t os_wall_ms(struct os *os)
     return WALL_START_MS + os_mono_ms(os) + os->node->wall_offset_ms;
 }
 
+int64_t os_files_max(struct os *os)
+{
+    enum { FILES_MAX = 1024 };
+    int max = os->node->disk.faults.handles_max;
+
+    return max > 0 ? max : FILES_MAX;
+}
+
 void os_random(struct os *os, void *bytes_out, size_t size)
 {
     rng_bytes(&os->node->world->rng, bytes_out, size);

@@ -161,7 +161,53 @@ static void a_settled_log_without_records_keeps_loose_epochs(void **state)
     rig_close(&r);
 }
 
-TESTS(test_create, cmocka_unit_test(a_half_created_log_is_created_again),
+/* Many logs, all written and read in turns, with few descriptors. */
+static void many_logs_share_few_files(void **state)
+{
+    enum { LOGS = 100, FILES = 20, ROUNDS = 12 };
+    struct log_files *files;
+    struct log *logs[LOGS];
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    r.options.segment_bytes = 1000;
+    assert_int_equal(log_files_open(FILES, &files), E_OK);
+    for (int i = 0; i < LOGS; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "many-%d", i);
+        assert_int_equal(log_open(&(struct log_open){r.root, name, &r.options, r.wall_ms}, &logs[i],
+                                  NULL, &r.report),
+                         E_OK);
+        log_set_files(logs[i], files);
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        struct log *own = r.log;
+
+        for (int i = 0; i < LOGS; i++) {
+            r.log = logs[i];
+            rig_fill(&r, 1, 200); /* every third round rolls */
+            if (i % 7 == 0)
+                assert_int_equal(log_sync(r.log), E_OK); /* the others when they must */
+            assert_true(log_files_count(files) <= FILES + 3);
+        }
+        for (int i = LOGS; i-- > 0;) {
+            r.log = logs[i];
+            assert_int_equal(rig_check_all(&r), round + 1);
+            assert_true(log_files_count(files) <= FILES + 3);
+        }
+        r.log = own;
+    }
+    for (int i = 0; i < LOGS; i++)
+        log_close(logs[i]);
+    assert_int_equal(log_files_count(files), 0);
+    log_files_close(files);
+    rig_close(&r);
+}
+
+TESTS(test_create, cmocka_unit_test(many_logs_share_few_files),
+      cmocka_unit_test(a_half_created_log_is_created_again),
       cmocka_unit_test(an_empty_directory_takes_a_new_id),
       cmocka_unit_test(the_first_record_settles_whose_it_is),
       cmocka_unit_test(a_checkpoint_makes_epochs_durable),
