@@ -146,6 +146,7 @@ static void settings_resolve(struct broker_shard *shard, struct topic_settings *
     settings->message_bytes_max =
         (int32_t)config_topic_i64(broker, own, CONFIG_TOPIC_MAX_MESSAGE_BYTES);
     settings->is_compacted = strstr(policy, "compact") != NULL;
+    settings->is_deleted = strstr(policy, "delete") != NULL;
     settings->is_log_append_time = strcmp(type, "LogAppendTime") == 0;
     settings->before_max_ms = config_topic_i64(broker, own, CONFIG_TOPIC_TIMESTAMP_BEFORE_MS);
     settings->after_max_ms = config_topic_i64(broker, own, CONFIG_TOPIC_TIMESTAMP_AFTER_MS);

@@ -121,7 +121,8 @@ enum wire_error shard_check_epoch(const struct partition *partition, int32_t cli
 struct topic_settings {
     struct uuid topic_id;
     int32_t message_bytes_max;
-    bool is_compacted;
+    bool is_compacted; /* cleanup.policy has compact */
+    bool is_deleted;   /* cleanup.policy has delete */
     bool is_log_append_time;
     int64_t before_max_ms; /* message.timestamp.before.max.ms */
     int64_t after_max_ms;

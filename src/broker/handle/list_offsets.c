@@ -2,7 +2,7 @@
 
 #include "broker/authorise_priv.h"
 #include "broker/broker_priv.h"
-#include "broker/call_priv.h"
+#include "broker/handle/parts_priv.h"
 #include "broker/request_priv.h"
 #include "replica/partition.h"
 #include "wire/list_offsets.h"
@@ -23,21 +23,18 @@ enum {
 struct listing;
 
 struct listing_part {
-    struct call call;
+    struct part_call call;
     struct listing *listing;
-    struct uuid topic_id;
-    int32_t index;
     int32_t current_leader_epoch;
     int64_t timestamp;
     struct wire_list_offsets_response_list_offsets_partition_response *out;
 };
 
 struct listing {
+    struct parts all;
     struct request *req;
     struct wire_list_offsets_request in;
     struct wire_list_offsets_response out;
-    int pending;
-    bool has_failed; /* memory is out: no answer */
 };
 
 static int64_t readable_end(const struct listing *l, const struct partition *p)
@@ -92,16 +89,15 @@ static bool timestamp_is_known(int64_t timestamp, int16_t version)
     return timestamp >= 0;
 }
 
-static void part_run(struct call *call)
+static void part_run(struct part_call *call, struct partition *p, enum wire_error error)
 {
     struct listing_part *part = LIST_ENTRY(call, struct listing_part, call);
     int64_t offset = -1;
     int64_t timestamp = -1;
-    struct partition *p;
-    enum err e = shard_partition(call->to, part->topic_id, part->index, &p);
+    enum err e;
 
-    part->out->error_code = (int16_t)shard_partition_error(call->to, part->topic_id, e);
-    if (e == E_OK)
+    part->out->error_code = (int16_t)error;
+    if (p != NULL)
         part->out->error_code = (int16_t)shard_check_epoch(p, part->current_leader_epoch);
     if (part->out->error_code == WIRE_ERROR_NONE) {
         e = offset_find(part, p, &offset, &timestamp);
@@ -117,35 +113,21 @@ static void part_run(struct call *call)
                 e == E_CORRUPT ? WIRE_ERROR_CORRUPT_MESSAGE : WIRE_ERROR_KAFKA_STORAGE_ERROR;
         }
     }
-    call_return(call);
 }
 
-static void listing_answer(struct listing *l)
+static void listing_answer(struct parts *all)
 {
-    struct writer w;
+    struct listing *l = LIST_ENTRY(all, struct listing, all);
+    struct writer w = request_answer_begin(l->req);
 
-    if (l->has_failed) {
-        request_drop_no_memory(l->req);
-        return;
-    }
-    w = request_answer_begin(l->req);
     wire_list_offsets_response_encode(&w, request_version(l->req), &l->out);
     request_answer_finish(l->req, &w);
-}
-
-static void part_done(struct call *call)
-{
-    struct listing *l = LIST_ENTRY(call, struct listing_part, call)->listing;
-
-    if (--l->pending == 0)
-        listing_answer(l);
 }
 
 static bool part_start(struct listing *l, const struct meta_topic *topic,
                        const struct wire_list_offsets_request_list_offsets_partition *in,
                        struct wire_list_offsets_response_list_offsets_partition_response *out)
 {
-    struct broker_shard *shard = l->req->shard;
     struct listing_part *part;
 
     if (topic == NULL || in->partition_index < 0 || in->partition_index >= topic->partition_count) {
@@ -164,15 +146,11 @@ static bool part_start(struct listing *l, const struct meta_topic *topic,
     if (part == NULL)
         return false;
     part->listing = l;
-    part->topic_id = topic->id;
-    part->index = in->partition_index;
     part->current_leader_epoch = in->current_leader_epoch;
     part->timestamp = in->timestamp;
     part->out = out;
     part->call.run = part_run;
-    part->call.done = part_done;
-    l->pending++;
-    call_start(&part->call, shard, shard_of(shard, topic->id, in->partition_index));
+    parts_add(&l->all, topic, in->partition_index, &part->call);
     return true;
 }
 
@@ -219,11 +197,13 @@ void handle_list_offsets(struct request *req)
         request_drop_no_memory(req);
         return;
     }
-    l->pending = 1;
-    for (int32_t t = 0; !l->has_failed && t < l->in.topics_count; t++) {
+    parts_begin(&l->all, req, listing_answer);
+    for (int32_t t = 0; t < l->in.topics_count; t++) {
         l->out.topics_count++;
-        l->has_failed = !topic_start(l, t);
+        if (!topic_start(l, t)) {
+            l->all.answer = parts_no_memory;
+            break;
+        }
     }
-    if (--l->pending == 0)
-        listing_answer(l);
+    parts_end(&l->all);
 }

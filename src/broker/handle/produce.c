@@ -325,6 +325,10 @@ static bool topic_resolve(struct produce *p,
         part_fail(part, WIRE_ERROR_TOPIC_AUTHORIZATION_FAILED, NULL);
         return false;
     }
+    if (meta_topic_is_internal(topic->name)) {
+        part_fail(part, WIRE_ERROR_INVALID_TOPIC_EXCEPTION, "only the broker writes this topic");
+        return false;
+    }
     if (part->index < 0 || part->index >= topic->partition_count) {
         part_fail(part, WIRE_ERROR_UNKNOWN_TOPIC_OR_PARTITION, NULL);
         return false;
