@@ -229,7 +229,7 @@ static enum err scan_segment(struct scan_state *st, struct segment *s, bool *is_
         if (st->offset == s->end_offset)
             return cut_excess(st, s);
         e = segment_scan_peek(&scan, s->size, &h);
-        if (e == E_UNSUPPORTED && s->size == 0 && !s->allows_gaps)
+        if (e == E_UNSUPPORTED && s->size == 0 && !st->log->is_foreign)
             e = E_CORRUPT;
         if (e == E_UNSUPPORTED && s->size == 0) {
             report_set(st->report, "%020lld.log holds batches of magic 0 or 1",
