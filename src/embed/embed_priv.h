@@ -176,7 +176,7 @@ void embed_unclaim(struct dlog_env *env, struct embed_claim *claim);
 
 /* ---- flusher.c ---- */
 
-void embed_flusher_main(void *env);
+void embed_flusher_main(void *ctx);
 
 /* The flusher is to see `log` when next something is due there. With log->lock. */
 void embed_schedule(struct dlog *log);

@@ -283,10 +283,14 @@ static enum err fetch(struct dlog_reader *r, int64_t until_ms)
 /* Start at the next whole batch of the buffer. E_NOT_FOUND: there is none. */
 static enum err begin_batch(struct dlog_reader *r)
 {
-    struct slice rest = slice_of(r->bytes.at + r->pos, r->bytes.size - r->pos);
     struct batch_header h;
-    enum err e = rest.size == 0 ? E_NOT_FOUND : batch_peek(rest, &h);
+    struct slice rest;
+    enum err e;
 
+    if (r->pos == r->bytes.size)
+        return E_NOT_FOUND;
+    rest = slice_of(r->bytes.at + r->pos, r->bytes.size - r->pos);
+    e = batch_peek(rest, &h);
     if (e == E_TRUNCATED && r->pos > 0)
         e = E_NOT_FOUND; /* the range ended inside of it */
     if (e != E_OK)

@@ -13,9 +13,11 @@ enum { PAGE_BYTES = 4096 };
 
 enum err os_fork_mark_open(struct os_fork_mark **mark_out)
 {
-    struct os_fork_mark *mark =
-        mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    static const int PAGE_KIND = MAP_PRIVATE | MAP_ANONYMOUS;
+    struct os_fork_mark *mark;
 
+    /* cppcheck-suppress invalidFunctionArg ; -1 is how no file is said */
+    mark = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, PAGE_KIND, -1, 0);
     if (mark == MAP_FAILED)
         return E_NOMEM;
     mark->is_compared = madvise(mark, PAGE_BYTES, MADV_WIPEONFORK) != 0;

@@ -172,6 +172,7 @@ static void acknowledged_survives_kill(void **state)
             assert_true(offset > acknowledged);
             acknowledged = offset;
         }
+        assert_int_equal(dlog_open_dir(path, NULL, &r.log), DLOG_E_BUSY); /* another process */
         kill(child, SIGKILL);
         while (read(from, &offset, sizeof(offset)) == sizeof(offset))
             acknowledged = offset;
