@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that are missing, says which and why, and is silent when none is.
 #
-#   tools/deps.sh [build] [test] [lint] [compat]     default: build
+#   tools/deps.sh [build] [test] [lint] [compat] [bench]     default: build
 #
 # An entry is "package" or "command=package": the second form is content with the command from
 # wherever it came. Meant for Debian 12 and what descends from it.
@@ -16,6 +16,8 @@ packages[lint]="clang-tidy=clang-tidy cppcheck=cppcheck shellcheck=shellcheck py
     clang-format=clang-format clang=clang gcovr=gcovr"
 packages[compat]="javac=default-jdk-headless mvn=maven npm=npm python3-venv kcat=kcat
     python3-confluent-kafka"
+packages[bench]="librocksdb-dev liblmdb-dev libsqlite3-dev libhiredis-dev redis-server=redis-server"
+why[bench]="the stores that make bench compares with"
 why[build]="compiler, build system and libraries"
 why[test]="a second compiler and the packaged Kafka clients that the tests run"
 why[lint]="the checkers of make lint and make cover"
