@@ -125,7 +125,9 @@ static enum err repair_range(struct repair *r, const struct log_verify_range *ra
 static enum err repair_all(struct repair *r)
 {
     struct log_verify_result found;
+    struct log_verify_range range;
     enum err e = find_damage(r, &found);
+    int64_t offset = 0;
     int marked;
 
     if (e != E_OK)
@@ -133,15 +135,13 @@ static enum err repair_all(struct repair *r)
     e = log_mark_damage(r->log, &found, &marked);
     if (e != E_OK)
         report_set(&r->report, "cannot mark the damage: %s", err_text(e));
-    for (size_t i = 0; i < found.ranges.count && e == E_OK; i++) {
-        const struct log_verify_range *range = log_verify_range_at(&found, i);
-
-        if (range->offset < range->offset_end)
-            e = repair_range(r, range);
-    }
-    if (e == E_OK && found.ranges.count == 0)
-        e = buf_printf(&r->out, "nothing to repair\n");
     log_verify_release(&found);
+    while (e == E_OK && log_find_damage(r->log, offset, &range) == E_OK) {
+        offset = range.offset_end;
+        e = repair_range(r, &range);
+    }
+    if (e == E_OK && offset == 0)
+        e = buf_printf(&r->out, "nothing to repair\n");
     return e;
 }
 

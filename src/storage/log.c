@@ -100,6 +100,8 @@ enum err log_use_segment(struct log *log, struct segment *s)
             os_dir_close(dir);
         }
     } while (e == E_TOO_MANY_FILES && log_files_give_up_one(log));
+    if (e == E_NOT_FOUND)
+        e = E_CORRUPT; /* somebody took it away: its offsets are not just absent */
     if (e == E_OK && s != log_active(log) && ++log->open_sealed_count > LOG_OPEN_SEALED_MAX)
         close_one(log);
     log_files_note(log);

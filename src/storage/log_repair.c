@@ -247,6 +247,30 @@ enum err log_repair(struct log *log, int64_t offset, const struct log_repair_sou
     return e;
 }
 
+enum err log_find_damage(const struct log *log, int64_t offset, struct log_verify_range *range_out)
+{
+    for (size_t i = 0; i < log_segment_count(log); i++) {
+        const struct segment *s = log_segment_at(log, i);
+
+        for (size_t k = 0; k < s->damaged.count; k++) {
+            const struct segment_damage *d = vec_at(&s->damaged, k);
+
+            if (d->offset >= d->offset_end || d->offset_end <= offset)
+                continue;
+            *range_out =
+                (struct log_verify_range){.kind = d->pos < d->end ? LOG_WALK_DAMAGE : LOG_WALK_LOST,
+                                          .segment = s->base_offset,
+                                          .pos = d->pos,
+                                          .end = d->end,
+                                          .offset = d->offset,
+                                          .offset_end = d->offset_end,
+                                          .why = "marked"};
+            return E_OK;
+        }
+    }
+    return E_NOT_FOUND;
+}
+
 static bool is_marked(const struct segment *s, const struct log_verify_range *range)
 {
     for (size_t i = 0; i < s->damaged.count; i++) {

@@ -50,6 +50,14 @@ NODISCARD enum err log_repair(struct log *log, int64_t offset,
                               struct log_repaired *result_out, struct report *report);
 
 /*
+ * The first range marked as damage that has offsets from `offset` on. Marks are what to repair: the
+ * bytes under one may be right already, when a crash came between them and the end of a repair.
+ * E_NOT_FOUND
+ */
+NODISCARD enum err log_find_damage(const struct log *log, int64_t offset,
+                                   struct log_verify_range *range_out);
+
+/*
  * Mark what log_verify() found as damage, durably, so that it is not served and can be repaired.
  * How many ranges were new goes to `count_out`. E_BROKEN, E_IO, E_NOMEM, E_TOO_BIG
  */

@@ -158,6 +158,9 @@ enum err log_root_delete(struct log_root *root, const char *name)
         return e;
     e = os_dir_sync(root->dir);
     if (e != E_OK) {
+        enum err back = os_dir_rename(root->dir, to, name);
+
+        (void)back; /* reads of the log go on if they can */
         atomic_store_explicit(&root->is_broken, true, memory_order_relaxed);
         return e;
     }

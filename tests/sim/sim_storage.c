@@ -5,12 +5,15 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "mem/mem.h"
+#include "os/dir.h"
 #include "os/file.h"
 #include "os/os.h"
 #include "record/batch.h"
 #include "record/builder.h"
 #include "sim.h"
-#include "storage/log.h"
+#include "storage/log_priv.h"
+#include "storage/log_repair.h"
+#include "storage/log_scrub.h"
 
 /*
  * sim-storage: the log engine alone, through crashes.
@@ -32,6 +35,8 @@
  *   7. a life that closes in order leaves no memory, and the next one scans nothing
  *   8. a log with batches says whose it is; one that was deleted does not come back, and one
  *      of the same name that is made after it has none of its batches
+ *   9. a bit that flips in a sealed segment is found by a scrub; repair from a copy makes every
+ *      byte what it was, whatever crash comes between
  */
 enum {
     LIVES_MAX = 12,
@@ -67,6 +72,9 @@ struct model {
     bool has_producers;
     bool has_truncates;
     bool has_faults;
+    bool has_rot;    /* bits flip in what is sealed; every eighth seed */
+    bool is_rotten;  /* one did, and is not mended yet */
+    int rounds;      /* of scrubbing */
     bool was_closed; /* the life before ended in order */
     bool is_broken;  /* a sync of this life failed */
     struct log_options options;
@@ -499,6 +507,128 @@ static void do_something(struct model *m, struct log **at)
     note_synced(m, *at, was_broken);
 }
 
+/* Bit rot. */
+
+/* The batches of the model from `offset` on: the good copy. */
+static enum err model_read(void *ctx, int64_t offset, int64_t end, struct buf *out)
+{
+    struct model *m = ctx;
+
+    for (int i = 0; i < m->count && out->size < READ_SIZE; i++) {
+        const struct entry *entry = &m->entries[i];
+
+        if (entry->base_offset >= offset && entry->next_offset <= end &&
+            buf_append(out, entry->bytes, entry->size) != E_OK)
+            fail(m, "out of memory");
+    }
+    return out->size > 0 ? E_OK : E_NOT_FOUND;
+}
+
+/* Find and mend what rotted; afterwards there is nothing to find. */
+static void mend(struct model *m, struct log *log)
+{
+    struct log_repair_source source = {.read = model_read, .ctx = m};
+    struct log_verify_options options = {.is_uncached = true};
+    struct log_verify_result found = {0};
+    struct log_verify_range range;
+    struct report report = {0};
+    int64_t offset = 0;
+    int marked = 0;
+    enum err e = log_verify(log, &options, &found);
+
+    if (e == E_OK)
+        e = log_mark_damage(log, &found, &marked);
+    log_verify_release(&found);
+    while (e == E_OK && log_find_damage(log, offset, &range) == E_OK) {
+        struct log_repaired repaired;
+
+        offset = range.offset_end;
+        e = log_repair(log, range.offset, &source, &repaired, &report);
+        trace(m, "repair", range.offset, e);
+    }
+    if (e != E_OK)
+        fail(m, "repair: %s: %s", err_name(e), report.text);
+    e = log_verify(log, &options, &found);
+    if (e != E_OK || found.range_count > 0)
+        fail(m, "after the repair %d ranges are wrong", e == E_OK ? (int)found.range_count : -1);
+    log_verify_release(&found);
+    for (size_t i = 0; i < log_segment_count(log); i++) {
+        if (log_segment_at(log, i)->damaged.count > 0 && m->is_rotten)
+            fail(m, "after the repair there is a mark");
+    }
+    m->is_rotten = false;
+}
+
+/* A round to its end; returns how much damage it found. */
+static int scrub(struct model *m, struct log *log)
+{
+    int64_t wall_ms = os_wall_ms(m->os) + ++m->rounds * 8 * 24 * 3600 * 1000ll;
+    int found = 0;
+
+    for (;;) {
+        struct log_scrubbed result;
+        struct log_scrub step;
+        enum err e =
+            log_scrub_begin(&step, log, 1 + (int64_t)rng_below(rng_of(m), READ_SIZE), wall_ms);
+
+        if (e == E_NOT_FOUND)
+            return found;
+        if (e == E_OK) {
+            log_scrub_run(&step);
+            e = log_scrub_finish(&step, log, &result);
+        }
+        if (e != E_OK)
+            fail(m, "scrub: %s", err_name(e));
+        found += result.damaged_ranges;
+        if (result.is_round_done)
+            return found;
+    }
+}
+
+/* Flip a bit, durably, in a sealed segment that a start would not scan. */
+static bool flip(struct model *m, struct log *log)
+{
+    size_t i = (size_t)rng_below(rng_of(m), log_segment_count(log));
+    struct segment *s = log_segment_at(log, i);
+    char name[SEGMENT_NAME_SIZE];
+    struct os_file *file;
+    struct os_dir *dir;
+    int64_t pos;
+    uint8_t byte;
+    size_t got;
+
+    if (i + 1 == log_segment_count(log) || s->size == 0 ||
+        log_segment_end(log, i) > log->recovery.offset)
+        return false;
+    pos = (int64_t)rng_below(rng_of(m), (uint64_t)s->size);
+    segment_name(s->base_offset, ".log", name);
+    if (log_dir_open(log, &dir) != E_OK || os_file_open(dir, name, OS_FILE_WRITE, &file) != E_OK ||
+        os_file_read(file, pos, &byte, 1, &got) != E_OK)
+        fail(m, "cannot flip a bit");
+    m->is_rotten = true;
+    byte ^= (uint8_t)(1 << rng_below(rng_of(m), 8));
+    if (os_file_write(file, pos, &byte, 1) != E_OK || os_file_sync(file) != E_OK)
+        fail(m, "cannot flip a bit");
+    trace(m, "rot", pos, E_OK);
+    os_file_unref(file);
+    os_dir_close(dir);
+    return true;
+}
+
+static void do_rot(struct model *m, struct log *log)
+{
+    int found;
+
+    if (!flip(m, log))
+        return;
+    found = scrub(m, log); /* perhaps the rest of a round that a crash cut off */
+    found += scrub(m, log);
+    if (found != 1)
+        fail(m, "a bit flipped, the scrubber found %d ranges", found);
+    mend(m, log);
+    check_log(m, log, 0);
+}
+
 /* A life. */
 
 /* What recovery found is the truth now: forget what did not make it. */
@@ -515,7 +645,9 @@ static void check_recovered(struct model *m, struct log *log, const struct log_r
         fail(m, "scanned %lld bytes after a close", (long long)found->scanned_bytes);
     if (m->was_closed && end != model_end(m))
         fail(m, "closed at %lld, opened at %lld", (long long)model_end(m), (long long)end);
-    if (found->damaged_ranges > 0)
+    if (m->is_rotten)
+        mend(m, log);
+    else if (found->damaged_ranges > 0)
         fail(m, "took a crash for damage: %d ranges", found->damaged_ranges);
     if (end < m->acked)
         fail(m, "lost: the end is %lld, acknowledged was %lld", (long long)end,
@@ -571,6 +703,8 @@ static void life(void *ctx, struct os *os)
     log = open_log(m, &found);
     check_id(m, log);
     check_recovered(m, log, &found);
+    if (m->has_rot)
+        do_rot(m, log);
     set_id(m, log);
     if (m->has_faults && rng_chance(rng_of(m), 1, 2))
         sim_node_disk(m->node)->sync_fail_ppm = 50000;
@@ -602,6 +736,7 @@ static void model_init(struct model *m, uint64_t seed)
     m->has_producers = rng_chance(rng, 1, 2);
     m->has_truncates = !m->has_producers && rng_chance(rng, 1, 2);
     m->has_faults = rng_chance(rng, 1, 4);
+    m->has_rot = seed % 8 == 2 && !m->has_faults;
     m->options = log_options_default();
     m->options.durability = LOG_DURABILITY_ALWAYS;
     m->options.segment_bytes = rng_between(rng, 16000, rng_chance(rng, 1, 2) ? 20000 : 200000);

@@ -367,6 +367,25 @@ static void what_is_no_log_is_refused(void **state)
     rig_close(&r);
 }
 
+/* A file that is taken away while the log is open: reads of it say so, others go on. */
+static void a_segment_that_vanishes_is_not_skipped(void **state)
+{
+    struct buf bytes;
+    struct rig r;
+    int64_t base;
+
+    (void)state;
+    rig_open_filled(&r, 60);
+    assert_int_equal(rig_open_log(&r), E_OK);
+    buf_init(&bytes, 1 << 20);
+    assert_int_equal(os_dir_remove_file(r.dir, FIRST), E_OK);
+    assert_int_equal(rig_read(&r, 0, 1, &bytes, &base), E_CORRUPT);
+    assert_int_equal(rig_read(&r, 100, 1, &bytes, &base), E_OK);
+    assert_int_equal(base, 100);
+    buf_release(&bytes);
+    rig_close(&r);
+}
+
 struct told {
     int calls;
     int stop_after;
@@ -410,4 +429,5 @@ TESTS(test_verify, cmocka_unit_test(a_whole_log_is_right), cmocka_unit_test(an_e
       cmocka_unit_test(zeroes_written_ahead_are_nothing),
       cmocka_unit_test(wrong_index_entries_are_found), cmocka_unit_test(small_files_are_read),
       cmocka_unit_test(what_is_no_log_is_refused),
+      cmocka_unit_test(a_segment_that_vanishes_is_not_skipped),
       cmocka_unit_test(it_tells_how_far_it_is_and_stops));
