@@ -10,12 +10,44 @@
  *   checkpoint back -> later segments away, last first -> cut and sync -> epochs
  */
 
-/* The checkpoint must not claim what will be cut. */
-static enum err retreat(struct log *log, struct os_dir *dir, const struct log_point *point)
+/* The largest timestamp before `point`: recovery begins there and looks at nothing below. */
+static enum err find_max_timestamp(struct segment *s, struct log_point *point)
 {
+    uint8_t window[SEGMENT_SCAN_HOP];
+    struct segment_scan scan;
+    struct batch_header h;
+
+    segment_scan_init(&scan, s->file, point->pos, window, sizeof(window));
+    for (int64_t pos = 0; pos < point->pos; pos += (int64_t)batch_total_size(&h)) {
+        const struct segment_damage *damage = segment_damage_from(s, pos);
+        enum err e;
+
+        if (damage != NULL && damage->pos <= pos)
+            pos = damage->end;
+        e = pos < point->pos ? segment_scan_peek(&scan, pos, &h) : E_CORRUPT;
+        if (e != E_OK)
+            return e == E_IO ? e : E_OK;
+        if (h.max_timestamp > point->max_timestamp) {
+            point->max_timestamp = h.max_timestamp;
+            point->max_timestamp_offset = batch_last_offset(&h);
+        }
+    }
+    return E_OK;
+}
+
+/* The checkpoint must not claim what will be cut. */
+static enum err retreat(struct log *log, struct os_dir *dir, struct segment *s,
+                        const struct log_point *point)
+{
+    struct log_point back = *point;
+    enum err e;
+
     if (log->recovery.offset <= point->offset)
         return E_OK;
-    log->recovery = *point;
+    e = find_max_timestamp(s, &back);
+    if (e != E_OK)
+        return e;
+    log->recovery = back;
     if (log->clean_offset > point->offset) /* what comes there is new */
         log->clean_offset = point->offset;
     if (log->recoded_offset > point->offset)
@@ -49,7 +81,7 @@ static enum err drop_last(struct log *log, struct os_dir *dir)
 static enum err cut(struct log *log, struct os_dir *dir, size_t i, const struct log_point *point)
 {
     struct segment *s = log_segment_at(log, i);
-    enum err e = retreat(log, dir, point);
+    enum err e = retreat(log, dir, s, point);
 
     while (e == E_OK && log_segment_count(log) > i + 1)
         e = drop_last(log, dir);
@@ -94,8 +126,11 @@ static enum err find_cut(struct log *log, int64_t offset, size_t *i_out, struct 
     enum err e = log_use_indexes(log, s);
 
     *i_out = i;
-    *point = (struct log_point){
-        .offset = offset, .segment = s->base_offset, .pos = s->size, .max_timestamp = -1};
+    *point = (struct log_point){.offset = offset,
+                                .segment = s->base_offset,
+                                .pos = s->size,
+                                .max_timestamp = -1,
+                                .max_timestamp_offset = -1};
     if (e == E_OK)
         e = segment_find(s, offset, &point->pos, &h);
     if (e == E_OK && h.base_offset < offset)

@@ -300,6 +300,34 @@ static void a_compaction_may_end_at_every_call(void **state)
     run_compaction(E_IO, true);
 }
 
+/* A truncate that is cut off anywhere: the next open knows the largest timestamp of the rest. */
+static void a_truncate_that_fails_forgets_no_timestamp(void **state)
+{
+    enum err e = E_IO;
+
+    (void)state;
+    for (int n = 1; e != E_OK; n++) {
+        int64_t timestamp, offset;
+        struct rig r;
+
+        rig_open(&r);
+        rig_fill(&r, 6, 100);
+        rig_reopen(&r);
+        failure = E_IO;
+        calls_left = n;
+        e = log_truncate(r.log, 4);
+        calls_left = 0;
+        log_close(r.log);
+        log_root_close(r.root);
+        assert_int_equal(log_root_open(r.os, r.path, &r.root, &r.report), E_OK);
+        assert_int_equal(rig_open_log(&r), E_OK);
+        log_max_timestamp(r.log, &timestamp, &offset);
+        assert_int_equal(offset, log_end_offset(r.log) - 1);
+        assert_int_equal(timestamp, r.wall_ms + offset);
+        rig_close(&r);
+    }
+}
+
 /* A failed sync leaves everything refused but reads; the root knows. */
 static void a_failed_sync_breaks_log_and_root(void **state)
 {
@@ -383,4 +411,5 @@ TESTS(test_fail, cmocka_unit_test(creation_syncs_nothing),
       cmocka_unit_test(every_call_fails_once_for_want_of_descriptors),
       cmocka_unit_test(every_call_of_a_compaction_fails_once),
       cmocka_unit_test(a_compaction_may_end_at_every_call),
+      cmocka_unit_test(a_truncate_that_fails_forgets_no_timestamp),
       cmocka_unit_test(a_failed_sync_breaks_log_and_root));
