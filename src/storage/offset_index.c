@@ -39,6 +39,7 @@ enum err offset_index_find(const struct segment_index *ix, int64_t base_offset, 
                            struct offset_index_entry *entry_out)
 {
     uint8_t bytes[SEGMENT_INDEX_ENTRY_MAX];
+    struct offset_index_entry entry;
     int64_t i;
     enum err e = segment_index_find(ix, offset - base_offset, &i);
 
@@ -51,7 +52,10 @@ enum err offset_index_find(const struct segment_index *ix, int64_t base_offset, 
     e = segment_index_get(ix, i, bytes);
     if (e != E_OK)
         return e;
-    *entry_out = decode(bytes, base_offset);
+    entry = decode(bytes, base_offset);
+    if (entry.last_offset < base_offset || entry.pos < 0)
+        return E_CORRUPT; /* a crash may leave anything in an index */
+    *entry_out = entry;
     return E_OK;
 }
 

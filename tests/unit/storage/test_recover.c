@@ -519,6 +519,27 @@ static void a_lost_first_segment_moves_the_start(void **state)
     rig_close(&r);
 }
 
+/* A crash may leave other bytes in an index that was not synced, such as a negative position. */
+static void an_index_of_other_bytes_is_rebuilt(void **state)
+{
+    uint8_t entry[8] = {0, 0, 0, 1, 0xff, 0xff, 0xff, 0};
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    rig_fill(&r, 6, 100);
+    rig_reopen(&r);
+    rig_fill(&r, 2, 100);
+    rig_crash(&r);
+    assert_int_equal(os_dir_open_in(log_root_dir(r.root), "t-0", false, &r.dir), E_OK);
+    assert_int_equal(
+        os_dir_replace_file(r.dir, "00000000000000000000.index", slice_of(entry, sizeof(entry))),
+        E_OK);
+    assert_int_equal(rig_open_log(&r), E_OK);
+    assert_int_equal(rig_check_all(&r), 8);
+    rig_close(&r);
+}
+
 static void other_formats_are_refused(void **state)
 {
     struct rig r;
@@ -553,4 +574,5 @@ TESTS(test_recover, cmocka_unit_test(an_empty_segment_after_a_lost_end_goes),
       cmocka_unit_test(a_padded_index_is_read),
       cmocka_unit_test(durable_bytes_that_are_gone_are_damage),
       cmocka_unit_test(a_lost_segment_is_damage), cmocka_unit_test(a_lost_checkpoint_costs_a_scan),
+      cmocka_unit_test(an_index_of_other_bytes_is_rebuilt),
       cmocka_unit_test(other_formats_are_refused));
