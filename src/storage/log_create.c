@@ -119,24 +119,26 @@ static enum err write_metadata(const struct log *log, struct os_dir *dir, struct
 
 enum err log_set_topic_id(struct log *log, struct uuid topic_id)
 {
+    struct uuid before = log->topic_id;
     struct os_dir *dir;
     enum err e;
 
-    if (uuid_equal(log->topic_id, topic_id))
+    if (uuid_equal(before, topic_id))
         return E_OK;
     if (log_refuses(log))
         return E_BROKEN;
     e = log_dir_open(log, &dir);
     if (e != E_OK)
         return e;
-    if (!log->is_fresh && !uuid_is_zero(log->topic_id)) { /* the checkpoint could hold the old */
-        log->topic_id = (struct uuid){0};
-        e = log_checkpoint_rewrite(log, dir);
-    }
-    if (e == E_OK)
-        e = write_metadata(log, dir, topic_id);
+    e = write_metadata(log, dir, topic_id);
     if (e == E_OK)
         log->topic_id = topic_id;
+    /* The checkpoint goes before partition.metadata; until it is written the old id counts. */
+    if (e == E_OK && !log->is_fresh && !uuid_is_zero(before)) {
+        e = log_checkpoint_rewrite(log, dir);
+        if (e != E_OK)
+            log->topic_id = before;
+    }
     os_dir_close(dir);
     return e;
 }
