@@ -65,13 +65,14 @@ static enum err write_snapshot(struct log *log, struct os_dir *dir, int64_t offs
 
     if (s->producers.size == 0)
         return E_OK;
+    segment_name(offset, ".window", name); /* first: a snapshot never stands without its window */
+    if (s->window.size > 0)
+        e = os_dir_replace_file(dir, name, buf_slice(&s->window));
     segment_name(offset, ".snapshot", name);
-    e = os_dir_replace_file(dir, name, buf_slice(&s->producers));
+    if (e == E_OK)
+        e = os_dir_replace_file(dir, name, buf_slice(&s->producers));
     if (e == E_OK)
         e = note_snapshot(log, offset);
-    segment_name(offset, ".window", name);
-    if (e == E_OK && s->window.size > 0)
-        e = os_dir_replace_file(dir, name, buf_slice(&s->window));
     return e;
 }
 
@@ -97,36 +98,56 @@ static bool is_segment_base(const struct log *log, int64_t offset)
            log_segment_at(log, log_segment_index(log, offset))->base_offset == offset;
 }
 
-static enum err remove_snapshot(struct os_dir *dir, int64_t offset)
-{
-    static const char *const suffixes[] = {".window", ".snapshot"};
-    char name[SEGMENT_NAME_SIZE];
+struct dropping {
+    int64_t from;
+    int64_t end;
+};
 
-    for (int i = 0; i < 2; i++) {
+static bool is_dropped(const struct log *log, const struct dropping *d, int64_t offset)
+{
+    return offset >= d->from && offset < d->end && !is_segment_base(log, offset);
+}
+
+/* Remove the files `suffix` of the snapshots that go; how many to *count_out. */
+static enum err remove_files(const struct log *log, struct os_dir *dir, const struct dropping *d,
+                             const char *suffix, int *count_out)
+{
+    int count = 0;
+
+    for (size_t i = log->snapshots.count; i-- > 0;) {
+        char name[SEGMENT_NAME_SIZE];
         enum err e;
 
-        segment_name(offset, suffixes[i], name);
+        if (!is_dropped(log, d, snapshot_at(log, i)))
+            continue;
+        segment_name(snapshot_at(log, i), suffix, name);
         e = os_dir_remove_file(dir, name);
         if (e != E_OK && e != E_NOT_FOUND)
             return e;
+        count++;
     }
+    *count_out = count;
     return E_OK;
 }
 
+/* The windows last, so that no crash leaves a snapshot without the window it had. */
 enum err log_remove_snapshots(struct log *log, struct os_dir *dir, int64_t from, int64_t end)
 {
-    for (size_t i = log->snapshots.count; i-- > 0;) {
-        int64_t offset = snapshot_at(log, i);
-        enum err e;
+    const struct dropping d = {from, end};
+    int count;
+    enum err e = remove_files(log, dir, &d, ".snapshot", &count);
 
-        if (offset < from || offset >= end || is_segment_base(log, offset))
-            continue;
-        e = remove_snapshot(dir, offset);
-        if (e != E_OK)
-            return e;
-        vec_remove(&log->snapshots, i);
+    if (e != E_OK || count == 0)
+        return e;
+    e = os_dir_sync(dir);
+    if (e != E_OK)
+        return log_break(log, e);
+    e = remove_files(log, dir, &d, ".window", &count);
+    for (size_t i = log->snapshots.count; i-- > 0 && e == E_OK;) {
+        if (is_dropped(log, &d, snapshot_at(log, i)))
+            vec_remove(&log->snapshots, i);
     }
-    return E_OK;
+    return e;
 }
 
 static enum err read_snapshot(struct producers *ps, struct os_dir *dir, int64_t offset)
