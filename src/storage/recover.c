@@ -283,14 +283,12 @@ static enum err remove_segment_files(struct os_dir *dir, int64_t base_offset)
     return E_OK;
 }
 
-/* Deletions that a crash interrupted. */
-static enum err finish_deletions(struct opening *o)
+/* Segments below the start whose files a crash left, up to the recovery point. */
+static enum err drop_front(struct opening *o)
 {
     struct log *log = o->log;
     enum err e = E_OK;
 
-    for (size_t i = 0; i < o->leftovers.count && e == E_OK; i++)
-        e = os_dir_remove_file(o->dir, ((struct leftover *)vec_at(&o->leftovers, i))->name);
     while (e == E_OK && log_segment_count(log) > 1 &&
            log_segment_at(log, 1)->base_offset <= log->start_offset &&
            log_segment_at(log, 1)->base_offset <= log->recovery.segment) {
@@ -301,6 +299,16 @@ static enum err finish_deletions(struct opening *o)
         vec_remove(&log->segments, 0);
     }
     return e;
+}
+
+/* Deletions that a crash interrupted. */
+static enum err finish_deletions(struct opening *o)
+{
+    enum err e = E_OK;
+
+    for (size_t i = 0; i < o->leftovers.count && e == E_OK; i++)
+        e = os_dir_remove_file(o->dir, ((struct leftover *)vec_at(&o->leftovers, i))->name);
+    return e == E_OK ? drop_front(o) : e;
 }
 
 /* A new log, or one that lost all its segments: it goes on where it was, no offset twice. */
@@ -426,6 +434,8 @@ static enum err open_segments(struct opening *o)
     if (!is_clean(log)) {
         o->recovery->was_clean = false;
         e = recover_scan(log, o->dir, o->checkpoint.window_bytes, o->recovery, o->report);
+        if (e == E_OK)
+            e = drop_front(o); /* the recovery point has moved */
     }
     /* A truncate that a crash cut short may have left epochs that begin past the end. */
     epoch_truncate(&log->epochs, log->end_offset + 1);
