@@ -100,6 +100,11 @@ sim-storage: build-check/build.ninja ## the log engine alone through crashes: SE
 	$(Q)$(NINJA) -C build-check --quiet tests/sim/sim-storage
 	$(Q)build-check/tests/sim/sim-storage $(ARGS) $(or $(SEED),1 $(or $(SEEDS),1000))
 
+crash-states: build-check/build.ninja ## every state a crash may leave of a log: SEEDS=n of each workload (12), ARGS=...
+	$(Q)$(NINJA) -C build-check --quiet tests/crash/crash-states tests/crash/crash-canary
+	$(Q)build-check/tests/crash/crash-states $(ARGS) all 1 $(or $(SEEDS),12)
+	$(Q)build-check/tests/crash/crash-canary
+
 bench: all ## measurements, each as a ratio to what the machine can do
 	$(Q)$(PYTHON) bench/run.py --build build $(ARGS)
 
@@ -150,5 +155,5 @@ help: ## this text
 	$(Q)awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	/^[a-z][a-z-]*:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all run install deps check test build-check build-clang compat compat-full sim sim-storage bench asan tsan fuzz \
+.PHONY: all run install deps check test build-check build-clang compat compat-full sim sim-storage crash-states bench asan tsan fuzz \
 	cover format format-check lint hooks clean help
