@@ -366,7 +366,7 @@ int dlog_set_options(struct dlog *log, const struct dlog_options *options)
         o.format = log->options.format;
         o.report = NULL;
         log->options = o;
-        log_set_options(log->engine, &engine_options);
+        e = log_set_options(log->engine, &engine_options);
         log->maintain_ms = os_mono_ms(log->env->os) + log->env->maintain_ms;
         embed_settle(log);
         embed_schedule(log);

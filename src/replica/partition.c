@@ -189,6 +189,11 @@ static enum err own_log(struct log *log, const struct partition_open *open, stru
     struct uuid found = log_topic_id(log);
     enum err e = E_OK;
 
+    if (log_format(log) != LOG_FORMAT_BATCH) {
+        report_set(report, "it is a log of the format %s, which no client can read",
+                   log_format_text(log_format(log)));
+        return E_UNSUPPORTED;
+    }
     if (uuid_is_zero(found)) {
         e = log_set_topic_id(log, open->id.topic_id);
     } else if (!uuid_equal(found, open->id.topic_id)) {
@@ -405,8 +410,11 @@ enum err partition_lead(struct partition *p, int32_t leader_epoch)
 
 void partition_set_options(struct partition *p, const struct log_options *options)
 {
+    enum err e = log_set_options(p->log, options);
+
+    assert(e == E_OK); /* a log of batches takes all */
+    (void)e;
     p->options = *options;
-    log_set_options(p->log, options);
     loop_timer_stop(p->shard->options.loop, &p->flush_timer);
     p->is_sync_due = log_needs_sync(p->log); /* the old policy ends with a sync */
     partition_touch(p);

@@ -8,6 +8,7 @@
 #include "os/dir.h"
 #include "os/file.h"
 #include "os/os.h"
+#include "storage/frame.h"
 #include "storage/log_priv.h"
 #include "storage/time_index.h"
 
@@ -26,6 +27,27 @@ struct log_options log_options_default(void)
                                 .producer_id_expiration_ms = 24 * 3600 * 1000ll,
                                 .scrub_interval_ms = 7 * 24 * 3600 * 1000ll,
                                 .is_deleted = true};
+}
+
+const char *log_format_text(enum log_format format)
+{
+    return format == LOG_FORMAT_BATCH ? "batch" : "message";
+}
+
+bool log_parse_format(struct slice text, enum log_format *format_out)
+{
+    for (int i = LOG_FORMAT_BATCH; i <= LOG_FORMAT_MESSAGE; i++) {
+        if (slice_equal_text(text, log_format_text((enum log_format)i))) {
+            *format_out = (enum log_format)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum log_format log_format(const struct log *log)
+{
+    return log->format;
 }
 
 enum err log_dir_open(const struct log *log, struct os_dir **dir_out)
@@ -190,7 +212,6 @@ static struct log *log_new(const struct log_open *open)
     log->bad_offset = -1;
     log->max_timestamp = -1;
     log->max_timestamp_offset = -1;
-    log->has_gaps = open->options->is_compacted;
     log->name = mem_alloc(name_size);
     if (log->name == NULL) {
         log_free(log);
@@ -278,12 +299,15 @@ enum err log_delete(struct log *log)
     return E_OK;
 }
 
-void log_set_options(struct log *log, const struct log_options *options)
+enum err log_set_options(struct log *log, const struct log_options *options)
 {
+    if (options->is_compacted && !frame_has_offset(log->format))
+        return E_UNSUPPORTED;
     log->options = *options;
     log->has_gaps |= options->is_compacted;
     for (size_t i = 0; i < log_segment_count(log); i++)
         log_segment_at(log, i)->allows_gaps = log->has_gaps;
+    return E_OK;
 }
 
 int64_t log_start_offset(const struct log *log)
@@ -329,6 +353,8 @@ enum err log_begin_epoch(struct log *log, int32_t epoch)
 
     if (log_refuses(log))
         return E_BROKEN;
+    if (!frame_has_offset(log->format))
+        return E_UNSUPPORTED;
     if (epoch <= epoch_latest(&log->epochs))
         return E_OK;
     before = epoch_latest(&log->epochs);

@@ -15,7 +15,7 @@ struct os_dir;
 struct os_file;
 
 /*
- * Log: one partition's record batches, durable and in order. The engine that
+ * Log: one partition's record batches, or messages, durable and in order. The engine that
  * every writer uses: produce, the coordinators, the metadata quorum, libdlog.
  * It knows no topics, requests or replication.
  *
@@ -76,8 +76,18 @@ enum log_durability {
     LOG_DURABILITY_OS        /* never by us, but at roll and close */
 };
 
+/* What the frames of a log are; kept in its directory as dlog.format. */
+enum log_format {
+    LOG_FORMAT_BATCH,  /* Kafka's record batches, record/batch.h */
+    LOG_FORMAT_MESSAGE /* one frame per message, record/message.h */
+};
+
+/* "batch" or "message". */
+const char *log_format_text(enum log_format format);
+
 /* Settings; may be changed while open by log_set_options(). Defaults: log_options_default(). */
 struct log_options {
+    enum log_format format; /* of a log that is created; one that is there has its own */
     enum log_durability durability;
     int64_t flush_messages;
     int64_t flush_ms;
@@ -120,7 +130,9 @@ struct log_open {
  * A directory written by Apache Kafka (magic 2) opens too. A new log costs no
  * sync: until its first record it may be gone after a crash.
  *
- *   E_UNSUPPORTED  magic 0 or 1 batches of old Kafkas, or another log format
+ *   E_UNSUPPORTED  magic 0 or 1 batches of old Kafkas; a format nobody knows; frames of
+ *                  another format than dlog.format says; options that ask for a log of
+ *                  messages to be compacted
  *   E_CORRUPT      not a log; the report says which file and where
  */
 NODISCARD enum err log_open(const struct log_open *open, struct log **log_out,
@@ -148,7 +160,8 @@ void log_close(struct log *log);
 /* Rename the directory away durably and close; the files go later, by log_root_list or now. */
 NODISCARD enum err log_delete(struct log *log);
 
-void log_set_options(struct log *log, const struct log_options *options);
+/* The format stays. E_UNSUPPORTED: as in log_open; nothing changed. */
+NODISCARD enum err log_set_options(struct log *log, const struct log_options *options);
 
 /*
  * The topic id this directory belongs to, kept in partition.metadata and dlog.checkpoint; zero
@@ -156,6 +169,9 @@ void log_set_options(struct log *log, const struct log_options *options);
  */
 struct uuid log_topic_id(const struct log *log);
 NODISCARD enum err log_set_topic_id(struct log *log, struct uuid topic_id);
+
+/* Of the log as it is, whatever the options said. */
+enum log_format log_format(const struct log *log);
 
 int64_t log_start_offset(const struct log *log);
 int64_t log_synced_offset(const struct log *log); /* exclusive end of what is durable */
@@ -167,7 +183,7 @@ bool log_is_broken(const struct log *log);
 void log_max_timestamp(const struct log *log, int64_t *timestamp_out, int64_t *offset_out);
 
 /*
- * Append whole batches that the caller has validated (record/batch.h).
+ * Append whole frames that the caller has validated (record/batch.h, record/message.h).
  * Leader form: assigns offsets and leader epoch in place (`bytes` is changed),
  * checks producer ids and sequences. Follower form (`is_replica`): offsets and
  * epochs stand in the batches and must continue the log.
@@ -184,6 +200,9 @@ void log_max_timestamp(const struct log *log, int64_t *timestamp_out, int64_t *o
  *
  * As in Kafka 4 a producer id that is not known may begin at any sequence (KIP-360).
  * A replica's append to an empty log may begin at any offset.
+ *
+ * Messages hold neither offset nor epoch: their place is their offset, `leader_epoch`
+ * does not count, and the follower form is E_UNSUPPORTED.
  */
 struct log_append {
     uint8_t *bytes;
@@ -277,6 +296,7 @@ int32_t log_latest_epoch(const struct log *log); /* -1: none */
 /*
  * `epoch` begins at the log end. Ignored if not newer. Durable before returning; in a log that
  * never had a record with the checkpoint, and batches say their epoch before that.
+ * E_UNSUPPORTED: a log of messages, which has no epochs.
  */
 NODISCARD enum err log_begin_epoch(struct log *log, int32_t epoch);
 

@@ -18,14 +18,18 @@ enum err log_range_upper(struct log *log, const struct log_range *range, int64_t
 {
     size_t i = log_segment_index(log, range->base_offset);
     struct segment *s = log_segment_at(log, i);
-    int64_t offset = -1;
+    struct offset_index_entry entry;
     enum err e = log_use_indexes(log, s);
 
     if (e == E_OK)
         e = offset_index_find_after(&s->offsets, s->base_offset, range->pos + (int64_t)range->size,
-                                    &offset);
+                                    &entry);
+    if (e == E_NOT_FOUND) {
+        entry.last_offset = log_segment_end(log, i);
+        e = E_OK;
+    }
     if (e == E_OK)
-        *offset_out = offset >= 0 ? offset : log_segment_end(log, i);
+        *offset_out = entry.last_offset;
     return e;
 }
 

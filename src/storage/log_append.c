@@ -5,10 +5,11 @@
 #include "os/dir.h"
 #include "os/file.h"
 #include "record/batch.h"
+#include "storage/frame.h"
 #include "storage/time_index.h"
 
 /*
- * An append: look at every batch and change nothing but the caller's bytes,
+ * An append: look at every frame and change nothing but the caller's bytes,
  * roll if it must, write all with one call, then note what was written.
  *
  *   prepare -> (roll) -> (sync) -> write -> note
@@ -21,6 +22,7 @@ struct pending {
     int64_t first_offset;
     int64_t end_offset;
     int64_t max_timestamp;
+    int32_t epoch; /* for the frames, of a leader */
     int32_t last_epoch;
     struct producer_check check;
 };
@@ -39,7 +41,7 @@ struct log_point log_end_point(const struct log *log)
 enum err log_add_segment(struct log *log, struct os_dir *dir, int64_t base_offset)
 {
     char name[SEGMENT_NAME_SIZE];
-    struct segment *s = segment_new(base_offset);
+    struct segment *s = segment_new(base_offset, log->format);
     enum err e = s == NULL ? E_NOMEM : vec_reserve(&log->segments, 1);
 
     if (e != E_OK)
@@ -162,7 +164,7 @@ static enum err prepare_batch(struct log *log, const struct log_append *append, 
 
     if (!append->is_replica) {
         h->base_offset = p->end_offset;
-        h->leader_epoch = append->leader_epoch;
+        h->leader_epoch = p->epoch;
         if (batch_has_producer(h))
             e = producer_check_batch(&log->producers, &p->check, h);
     } else if (h->base_offset != p->end_offset) {
@@ -187,19 +189,19 @@ static enum err prepare_batch(struct log *log, const struct log_append *append, 
 static enum err prepare(struct log *log, const struct log_append *append, struct pending *p,
                         struct log_appended *result_out)
 {
-    struct batch_iter it = batch_iter_init(p->bytes);
+    struct frame_iter it = frame_iter_init(log->format, p->bytes, p->end_offset);
     struct batch_view view;
     enum err e = E_OK;
     bool is_first = true;
 
-    while (e == E_OK && batch_iter_next(&it, &view)) {
+    while (e == E_OK && frame_iter_next(&it, &view)) {
         e = prepare_batch(log, append, p, &view);
         if (is_first)
             p->first_offset = view.header.base_offset;
         is_first = false;
     }
     if (e == E_OK)
-        e = batch_iter_done(&it);
+        e = frame_iter_done(&it);
     if (e == E_OK && is_first)
         e = E_INVAL;
     if (e == E_OK && p->check.duplicate_count > 0) {
@@ -276,14 +278,14 @@ static enum err write_bytes(struct log *log, struct segment *s, struct slice byt
 /* The bytes are in the file. Memory running out here would leave the log half told of them. */
 static enum err note(struct log *log, struct segment *s, const struct pending *p)
 {
-    struct batch_iter it = batch_iter_init(p->bytes);
+    struct frame_iter it = frame_iter_init(log->format, p->bytes, p->first_offset);
     struct batch_view view;
     int64_t base = s->size;
     struct txn_aborted aborted;
     bool is_aborted = false;
     enum err e = E_OK;
 
-    while (e == E_OK && batch_iter_next(&it, &view)) {
+    while (e == E_OK && frame_iter_next(&it, &view)) {
         e = segment_note_batch(s, &view.header, base + (int64_t)view.pos,
                                log->options.index_interval_bytes);
         if (e == E_OK)
@@ -314,27 +316,16 @@ static enum err note(struct log *log, struct segment *s, const struct pending *p
 /* New epochs in the batches begin at their first batch, durably before the batch is. */
 static enum err note_epochs(struct log *log, const struct pending *p)
 {
-    struct batch_iter it = batch_iter_init(p->bytes);
+    struct frame_iter it = frame_iter_init(log->format, p->bytes, p->first_offset);
     int32_t before = epoch_latest(&log->epochs);
     struct batch_view view;
     enum err e = E_OK;
 
     if (p->last_epoch <= before)
         return E_OK;
-    while (e == E_OK && batch_iter_next(&it, &view))
+    while (e == E_OK && frame_iter_next(&it, &view))
         e = epoch_begin(&log->epochs, view.header.leader_epoch, view.header.base_offset);
     return e == E_OK ? log_save_epochs(log, before, p->first_offset) : e;
-}
-
-static void patch(const struct log_append *append, int64_t first_offset)
-{
-    struct batch_iter it = batch_iter_init(slice_of(append->bytes, append->size));
-    struct batch_view view;
-
-    while (batch_iter_next(&it, &view)) {
-        batch_patch_offset_epoch(append->bytes + view.pos, first_offset, append->leader_epoch);
-        first_offset += view.header.last_offset_delta + 1;
-    }
 }
 
 static enum err make_room(struct log *log, const struct pending *p)
@@ -358,18 +349,21 @@ enum err log_append(struct log *log, const struct log_append *append,
     struct pending p = {.bytes = slice_of(append->bytes, append->size),
                         .end_offset = log->end_offset,
                         .max_timestamp = -1,
+                        .epoch = frame_has_offset(log->format) ? append->leader_epoch
+                                                               : BATCH_NO_LEADER_EPOCH,
                         .last_epoch = epoch_latest(&log->epochs)};
     enum err e;
 
     if (log_refuses(log))
         return E_BROKEN;
+    if (append->is_replica && !frame_has_offset(log->format))
+        return E_UNSUPPORTED;
     if (append->wall_ms > log->wall_ms)
         log->wall_ms = append->wall_ms;
-    e = prepare(log, append, &p, result_out);
+    e = append->size > SEGMENT_SIZE_MAX ? E_TOO_BIG : prepare(log, append, &p, result_out);
     if (e != E_OK)
         return e;
-    if ((int64_t)append->size > SEGMENT_SIZE_MAX ||
-        (!append->is_replica && (int64_t)append->size > log->options.segment_bytes))
+    if (!append->is_replica && (int64_t)append->size > log->options.segment_bytes)
         return E_TOO_BIG;
     e = log_use_indexes(log, log_active(log));
     if (e == E_OK)
@@ -379,7 +373,7 @@ enum err log_append(struct log *log, const struct log_append *append,
     if (e != E_OK)
         return e;
     if (!append->is_replica)
-        patch(append, p.first_offset);
+        frame_place(log->format, append->bytes, append->size, p.first_offset, p.epoch);
     e = note_epochs(log, &p);
     if (e == E_OK)
         e = log_settle(log);

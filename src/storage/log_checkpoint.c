@@ -54,6 +54,8 @@ enum err log_checkpoint_encode(const struct log_checkpoint *c, struct buf *out)
                    "snapshot %d\ngaps %d\ntopic_id %s\n",
                    CHECKPOINT_VERSION, (long long)c->start_offset, (long long)c->recovery_point,
                    (long long)c->window_bytes, (int)c->has_snapshot, (int)c->has_gaps, topic_id);
+    if (e == E_OK && c->format != LOG_FORMAT_BATCH)
+        e = buf_printf(out, "format %s\n", log_format_text(c->format));
     for (size_t i = 0; i < c->segments.count && e == E_OK; i++) {
         const struct log_checkpoint_segment *s = vec_at(&c->segments, i);
 
@@ -137,6 +139,8 @@ static enum err decode_line(struct log_checkpoint *c, struct slice line)
         return uuid_parse(line, &c->topic_id) == E_OK ? E_OK : E_CORRUPT;
     if (slice_equal_text(word, "recoded"))
         return decode_recoded(c, line);
+    if (slice_equal_text(word, "format"))
+        return log_parse_format(line, &c->format) ? E_OK : E_CORRUPT;
     if (decode_numbers(line, 1, &n) != E_OK)
         return E_CORRUPT;
     if (slice_equal_text(word, "swap"))
@@ -235,6 +239,7 @@ enum err log_checkpoint_rewrite(struct log *log, struct os_dir *dir)
     c.clean_offset = log->clean_offset;
     c.recoded_codec = log->recoded_codec;
     c.recoded_offset = log->recoded_offset;
+    c.format = log->format;
     e = describe(log, &c);
     if (e == E_OK)
         e = log_checkpoint_encode(&c, &text);

@@ -7,6 +7,7 @@
 #include "os/dir.h"
 #include "os/file.h"
 #include "record/rebuild.h"
+#include "storage/frame.h"
 #include "storage/log_compact_priv.h"
 
 /* The owner's side of a compaction: what is due, the plan, the end. */
@@ -101,10 +102,10 @@ void log_compact_look(struct log *log, const struct log_compact_options *options
                       int64_t limit_offset, int64_t wall_ms, struct log_compact_due *due_out)
 {
     struct log_compact_due due = {.first_dirty_offset = first_dirty(log)};
-    size_t sealed = sealed_count(log);
+    size_t sealed = frame_has_offset(log->format) ? sealed_count(log) : 0;
 
     due.first_uncleanable_offset = due.first_dirty_offset;
-    if (options->has_keys)
+    if (options->has_keys && sealed > 0)
         look_at_dirt(log, options, cleanable_count(log, options, limit_offset, wall_ms), wall_ms,
                      &due);
     for (size_t i = 0; options->codec >= 0 && i < sealed; i++) {
@@ -262,6 +263,8 @@ enum err log_compact_begin(struct log *log, const struct log_compact_options *op
 
     if (log_refuses(log))
         return E_BROKEN;
+    if (!frame_has_offset(log->format))
+        return E_UNSUPPORTED;
     if (log->is_compacting)
         return E_BUSY;
     job = job_new(log, options);

@@ -77,6 +77,7 @@ void log_compact_look(struct log *log, const struct log_compact_options *options
  * Plan. Moves the recovery point first where it would be inside of what is compacted.
  *
  *   E_NOT_FOUND  nothing can be compacted, whether it is due or not
+ *   E_UNSUPPORTED  a log of messages: nothing is ever due in one
  *   E_BUSY       there is a job already
  *   E_BROKEN, E_IO, E_NO_SPACE, E_TOO_MANY_FILES, E_NOMEM
  */

@@ -22,9 +22,13 @@ static enum err open_input(struct log_compact *job)
     if (e == E_NOT_FOUND)
         return E_AGAIN;
     if (e == E_OK)
-        segment_scan_init(&job->scan, job->file, input->size, job->window,
-                          job->phase == LOG_COMPACT_SURVEY ? SEGMENT_SCAN_HOP
-                                                           : SEGMENT_SCAN_WINDOW);
+        job->scan = (struct segment_scan){.file = job->file,
+                                          .end = input->size,
+                                          .format = LOG_FORMAT_BATCH,
+                                          .window = job->window,
+                                          .window_max = job->phase == LOG_COMPACT_SURVEY
+                                                            ? SEGMENT_SCAN_HOP
+                                                            : SEGMENT_SCAN_WINDOW};
     return e;
 }
 
@@ -46,7 +50,7 @@ static enum err peek(struct log_compact *job, struct batch_header *h, bool *is_e
     *is_end_out = job->pos >= input->size;
     if (*is_end_out)
         return E_OK;
-    e = segment_scan_peek(&job->scan, job->pos, h);
+    e = segment_scan_peek(&job->scan, job->pos, input->base_offset, h);
     if (e == E_OK &&
         (h->base_offset < input->base_offset || batch_next_offset(h) > input->end_offset))
         e = E_CORRUPT;

@@ -119,8 +119,9 @@ static struct log_compact_output *current(const struct log_compact *job)
 
 static enum err open_output(struct log_compact *job, int64_t base_offset)
 {
-    struct log_compact_output output = {
-        .segment = segment_new(base_offset), .first_input = job->at, .end_input = job->at + 1};
+    struct log_compact_output output = {.segment = segment_new(base_offset, LOG_FORMAT_BATCH),
+                                        .first_input = job->at,
+                                        .end_input = job->at + 1};
     char name[SEGMENT_NAME_SIZE];
     enum err e = output.segment == NULL ? E_NOMEM : vec_push(&job->outputs, &output);
 

@@ -81,6 +81,7 @@ struct log_scrub_state {
 struct log {
     struct log_root *root;
     char *name;
+    enum log_format format;
     struct log_options options;
     struct vec segments; /* of struct segment *, owned, rising; the last is active */
     int64_t start_offset;
@@ -177,6 +178,9 @@ static inline void log_close_indexes(struct segment *s)
     txn_index_close(&s->aborted);
 }
 
+/* The format that log_format_text() calls so; false: none. */
+bool log_parse_format(struct slice text, enum log_format *format_out);
+
 void log_memo_clear(struct log *log);
 void log_memo_add(struct log *log, const struct segment *s, int64_t offset, int64_t pos);
 
@@ -254,6 +258,7 @@ struct log_checkpoint {
     bool has_snapshot;      /* a producer snapshot must exist at the recovery point */
     struct uuid topic_id;   /* zero: look into partition.metadata */
     bool has_gaps;
+    enum log_format format;
     struct vec segments; /* of log_checkpoint_segment; the last ends at the recovery point */
     struct vec damaged;  /* of log_checkpoint_damage */
     struct vec swaps;    /* of int64_t: bases of new segments whose files are still .cleaned */

@@ -4,6 +4,7 @@
 #include "os/dir.h"
 #include "os/file.h"
 #include "record/batch.h"
+#include "storage/segment_walk.h"
 
 enum { SNAPSHOT_BYTES_MAX = 1 << 30, CONTROL_BATCH_MAX = 4096 };
 
@@ -227,39 +228,27 @@ enum err log_apply_batch(struct log *log, struct segment_scan *scan, int64_t pos
 static enum err replay_segment(const struct replay *replay, struct segment *s, int64_t from,
                                int64_t to)
 {
-    uint8_t window[SEGMENT_SCAN_HOP];
-    struct segment_scan scan;
+    struct segment_walk w;
     struct batch_header h;
     int64_t pos;
     enum err e = segment_find(s, from, &pos, &h);
 
     if (e == E_NOT_FOUND)
         return E_OK;
-    if (e == E_CORRUPT)
-        pos = 0; /* skip what is damaged, header by header */
-    else if (e != E_OK)
+    if (e != E_OK && e != E_CORRUPT)
         return e;
-    segment_scan_init(&scan, s->file, s->size, window, sizeof(window));
-    while (pos < s->size) {
-        const struct segment_damage *damage = segment_damage_from(s, pos);
-
-        if (damage != NULL && damage->pos <= pos) {
-            pos = damage->end;
+    if (e == E_OK)
+        segment_walk_init(&w, s, pos, h.base_offset);
+    else
+        segment_walk_init(&w, s, 0, s->base_offset); /* past what is damaged */
+    while ((e = segment_walk_next(&w, &h)) == E_OK && h.base_offset < to) {
+        if (batch_last_offset(&h) < from)
             continue;
-        }
-        e = segment_scan_peek(&scan, pos, &h);
+        e = apply_batch(replay, &w.scan, w.at, &h);
         if (e != E_OK)
-            return e == E_IO ? e : E_OK;
-        if (h.base_offset >= to)
-            break;
-        if (batch_last_offset(&h) >= from) {
-            e = apply_batch(replay, &scan, pos, &h);
-            if (e != E_OK)
-                return e;
-        }
-        pos += (int64_t)batch_total_size(&h);
+            return e;
     }
-    return E_OK;
+    return e == E_OK || e == E_NOT_FOUND || segment_scan_is_wrong(e) ? E_OK : e;
 }
 
 static enum err replay_log(struct log *log, const struct replay *replay, int64_t from, int64_t to)

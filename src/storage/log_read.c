@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "os/file.h"
+#include "storage/frame.h"
 #include "storage/offset_index.h"
 
 /*
@@ -90,9 +91,9 @@ static enum err check_range(struct log *log, struct segment *s, int64_t pos, int
 
     if (window == NULL)
         return E_NOMEM;
-    segment_scan_init(&scan, s->file, s->size, window, SEGMENT_SCAN_WINDOW);
+    segment_scan_init(&scan, s, s->size, window, SEGMENT_SCAN_WINDOW);
     while (pos < end) {
-        e = segment_scan_peek(&scan, pos, &h);
+        e = segment_scan_peek(&scan, pos, next_offset < 0 ? s->base_offset : next_offset, &h);
         if (e == E_OK && !is_expected(log, &h, next_offset))
             e = E_CORRUPT;
         if (e == E_OK)
@@ -105,7 +106,7 @@ static enum err check_range(struct log *log, struct segment *s, int64_t pos, int
     mem_free(window);
     segment_add_verified(s, from, pos);
     *good_out = pos;
-    return e == E_IO || e == E_NOMEM ? e : E_OK;
+    return segment_scan_is_wrong(e) ? E_OK : e;
 }
 
 /* What was checked too long ago is checked again, unless the scrubber did. */
@@ -204,29 +205,35 @@ static enum err cut_range(struct log *log, struct found *f, size_t size_max)
     uint8_t window[SEGMENT_SCAN_HOP];
     struct segment *s = f->segment;
     int64_t limit = f->pos + (int64_t)size_max;
-    int64_t pos = f->pos;
+    int64_t pos = f->pos, offset = f->base_offset;
+    bool is_counted = true;
     struct segment_scan scan;
     struct batch_header h;
     enum err e;
 
     if (s->offsets.is_loaded) {
-        int64_t indexed = offset_index_find_pos(&s->offsets, s->base_offset, limit).pos;
+        struct offset_index_entry entry = offset_index_find_pos(&s->offsets, s->base_offset, limit);
 
-        pos = indexed > pos ? indexed : pos;
+        if (entry.pos > pos) {
+            pos = entry.pos;
+            offset = entry.last_offset;
+            is_counted = frame_has_offset(s->format); /* else it is the entry's word only */
+        }
     }
-    segment_scan_init(&scan, s->file, s->size, window,
+    segment_scan_init(&scan, s, s->size, window,
                       s->offsets.is_loaded ? sizeof(window) : BATCH_HEADER_SIZE);
     for (;;) {
-        e = segment_scan_peek(&scan, pos, &h);
+        e = segment_scan_peek(&scan, pos, offset, &h);
         if (e != E_OK || !s->offsets.is_loaded || pos + (int64_t)batch_total_size(&h) > limit)
             break;
         pos += (int64_t)batch_total_size(&h);
+        offset = batch_next_offset(&h);
     }
-    if (e == E_IO)
+    if (e != E_OK && !segment_scan_is_wrong(e))
         return e;
     if (pos > f->pos) { /* at `pos` begins what does not fit, or what is wrong */
         f->end = e == E_OK ? pos : limit;
-        if (e == E_OK && segment_verified_end(s, pos) > pos)
+        if (e == E_OK && is_counted && segment_verified_end(s, pos) > pos)
             log_memo_add(log, s, h.base_offset, pos);
         return E_OK;
     }
@@ -282,8 +289,10 @@ static enum err note_damage(struct log *log, const struct found *f, int64_t offs
     if (window == NULL)
         return E_NOMEM;
     log_memo_clear(log);
-    segment_scan_init(&scan, f->segment->file, f->segment->size, window, SEGMENT_SCAN_WINDOW);
-    e = segment_mark_damage(f->segment, &scan, f->pos, f->base_offset, &damage);
+    segment_scan_init(&scan, f->segment, f->segment->size, window, SEGMENT_SCAN_WINDOW);
+    e = log_use_indexes(log, f->segment);
+    if (e == E_OK)
+        e = segment_mark_damage(f->segment, &scan, f->pos, f->base_offset, &damage);
     mem_free(window);
     if (e == E_OK)
         keep_damage(log, f->segment);

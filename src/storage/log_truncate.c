@@ -2,37 +2,30 @@
 
 #include "os/dir.h"
 #include "os/file.h"
+#include "storage/segment_walk.h"
 
 /*
  * Truncation, each step durable before the next, so that a crash leaves the
  * log longer than asked or as asked, never with a hole:
  *
- *   checkpoint back -> later segments away, last first -> cut and sync -> epochs
+ *   checkpoint back -> later segments away, last first -> indexes -> cut and sync -> epochs
  */
 
 /* The largest timestamp before `point`: recovery begins there and looks at nothing below. */
 static enum err find_max_timestamp(struct segment *s, struct log_point *point)
 {
-    uint8_t window[SEGMENT_SCAN_HOP];
-    struct segment_scan scan;
+    struct segment_walk w;
     struct batch_header h;
+    enum err e;
 
-    segment_scan_init(&scan, s->file, point->pos, window, sizeof(window));
-    for (int64_t pos = 0; pos < point->pos; pos += (int64_t)batch_total_size(&h)) {
-        const struct segment_damage *damage = segment_damage_from(s, pos);
-        enum err e;
-
-        if (damage != NULL && damage->pos <= pos)
-            pos = damage->end;
-        e = pos < point->pos ? segment_scan_peek(&scan, pos, &h) : E_CORRUPT;
-        if (e != E_OK)
-            return e == E_IO ? e : E_OK;
+    segment_walk_init(&w, s, 0, s->base_offset);
+    while ((e = segment_walk_next(&w, &h)) == E_OK && w.at < point->pos) {
         if (h.max_timestamp > point->max_timestamp) {
             point->max_timestamp = h.max_timestamp;
             point->max_timestamp_offset = batch_last_offset(&h);
         }
     }
-    return E_OK;
+    return e == E_NOT_FOUND || segment_scan_is_wrong(e) ? E_OK : e;
 }
 
 /* The checkpoint must not claim what will be cut. */
@@ -87,6 +80,10 @@ static enum err cut(struct log *log, struct os_dir *dir, size_t i, const struct 
         e = drop_last(log, dir);
     if (e == E_OK)
         e = segment_load_indexes(s, dir);
+    if (e == E_OK) { /* first: no entry may be left of what will not be there */
+        segment_cut_indexes(s, point->pos, point->offset);
+        e = segment_write_indexes(s, dir);
+    }
     if (e == E_OK)
         e = log_use_aborted(log, s, s->end_offset);
     if (e == E_OK)

@@ -151,8 +151,6 @@ static enum err begin_segment(struct verify *v, size_t segment)
     v->max_timestamp = -1;
     v->is_damaged = false;
     v->is_begun = true;
-    if (v->view->format == LOG_VIEW_MESSAGE)
-        return E_OK;
     offset_index_init(&v->offsets.index);
     time_index_init(&v->times.index);
     e = load_index(v, &v->offsets, ".index");
@@ -180,7 +178,7 @@ static enum err end_segment(struct verify *v)
 {
     enum err e;
 
-    if (!v->is_begun || v->view->format == LOG_VIEW_MESSAGE)
+    if (!v->is_begun)
         return E_OK;
     e = end_index(v, &v->offsets, ".index");
     if (e == E_OK)

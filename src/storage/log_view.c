@@ -5,6 +5,7 @@
 #include "base/parse.h"
 #include "os/dir.h"
 #include "os/file.h"
+#include "storage/frame.h"
 #include "storage/log_priv.h"
 #include "storage/text_priv.h"
 
@@ -71,9 +72,7 @@ static enum err read_format(struct log_view *view, struct report *report)
 
     rest = buf_slice(&text);
     word = text_line(&rest);
-    if (e == E_OK && slice_equal_text(word, "message")) {
-        view->format = LOG_VIEW_MESSAGE;
-    } else if (e == E_OK && !slice_equal_text(word, "batch")) {
+    if (e == E_OK && !log_parse_format(word, &view->format)) {
         report_set(report, "%s says a format that is neither batch nor message", LOG_FORMAT_NAME);
         e = E_UNSUPPORTED;
     }
@@ -221,10 +220,10 @@ static enum err view_read(struct log_view *view, struct report *report)
         e = read_format(view, report);
     if (e == E_OK)
         e = look_at_files(view, report);
-    if (e == E_OK && l.has_epochs)
+    if (e == E_OK && l.has_epochs && frame_has_offset(view->format))
         e = read_epochs(view, report);
     view->is_foreign = true;
-    view->has_gaps = true;
+    view->has_gaps = frame_has_offset(view->format);
     if (view->segments.count > 0)
         view->start_offset = segment_at(view, 0)->base_offset;
     if (e == E_OK && l.has_checkpoint)
@@ -255,6 +254,7 @@ enum err log_view_take(const struct log *log, struct os_dir *dir, struct log_vie
     view.start_offset = log->start_offset;
     view.settled_end = log->end_offset;
     view.has_gaps = log->has_gaps;
+    view.format = log->format;
     for (size_t i = 0; i < log_segment_count(log) && e == E_OK; i++) {
         const struct segment *s = log_segment_at(log, i);
         struct log_view_segment vs = {.base_offset = s->base_offset,

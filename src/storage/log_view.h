@@ -25,8 +25,6 @@ struct os_file;
  * Lifetime: log_view_open() or log_view_take() .. log_view_release(). What is appended, cut or
  *           deleted meanwhile is not followed: walk again.
  */
-enum log_view_format { LOG_VIEW_BATCH, LOG_VIEW_MESSAGE };
-
 struct log_view_segment {
     int64_t base_offset;
     int64_t end_offset; /* where the next one begins; INT64_MAX in the last of a directory */
@@ -39,7 +37,7 @@ struct log_view {
     struct vec segments;  /* of struct log_view_segment, rising */
     struct vec snapshots; /* of int64_t */
     struct epochs epochs;
-    enum log_view_format format;
+    enum log_format format;
     int64_t start_offset;
     int64_t settled_end;       /* offsets below it were durable: the recovery point */
     int64_t window_bytes;      /* most bytes ever unsynced behind it; -1: no limit */

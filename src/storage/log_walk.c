@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "os/dir.h"
 #include "os/file.h"
+#include "storage/frame.h"
 #include "storage/segment.h"
 
 /*
@@ -41,6 +42,15 @@ void log_walk_release(struct log_walk *w)
     *w = (struct log_walk){0};
 }
 
+static void begin_scan(struct log_walk *w, struct os_file *file, int64_t end)
+{
+    w->scan = (struct segment_scan){.file = file,
+                                    .end = end,
+                                    .format = w->view->format,
+                                    .window = w->window,
+                                    .window_max = SEGMENT_SCAN_WINDOW};
+}
+
 static void begin(struct log_walk *w, struct os_file *file)
 {
     const struct log_view_segment *s = log_view_segment_at(w->view, w->segment);
@@ -51,7 +61,7 @@ static void begin(struct log_walk *w, struct os_file *file)
     w->pos = 0;
     w->offset = s->base_offset;
     w->forgotten = 0;
-    segment_scan_init(&w->scan, file, s->size, w->window, SEGMENT_SCAN_WINDOW);
+    begin_scan(w, file, s->size);
 }
 
 void log_walk_use_file(struct log_walk *w, struct os_file *file)
@@ -114,7 +124,7 @@ static const char *check_header(const struct log_walk *w, const struct log_view_
 static enum err check_batch(struct log_walk *w, const struct log_view_segment *s,
                             struct batch_header *h, const char **why_out)
 {
-    enum err e = segment_scan_peek(&w->scan, w->pos, h);
+    enum err e = segment_scan_peek(&w->scan, w->pos, w->offset, h);
 
     *why_out = NULL;
     if (e == E_TRUNCATED)
@@ -172,16 +182,14 @@ static enum err has_later_batch(struct log_walk *w, bool *found_out)
             e = os_file_open(w->view->dir, name, OS_FILE_READ, &file);
         if (e != E_OK)
             return e;
-        segment_scan_init(&w->scan, file, s->size, w->window, SEGMENT_SCAN_WINDOW);
-        e = segment_scan_search(&w->scan, from > 0 ? from : 0, s->size, w->offset, s->end_offset,
-                                &found);
+        begin_scan(w, file, s->size);
+        e = segment_scan_search(&w->scan, from > 0 ? from : 0, w->offset, s->end_offset, &found);
         os_file_unref(file);
         *found_out = e == E_OK;
         from -= s->size;
         e = e == E_NOT_FOUND ? E_OK : e;
     }
-    segment_scan_init(&w->scan, w->file, log_view_segment_at(w->view, w->segment)->size, w->window,
-                      SEGMENT_SCAN_WINDOW);
+    begin_scan(w, w->file, log_view_segment_at(w->view, w->segment)->size);
     return e;
 }
 
@@ -191,18 +199,19 @@ static enum err find_damage_end(struct log_walk *w, const struct log_view_segmen
 {
     int64_t next;
     struct batch_header h;
-    enum err e =
-        segment_scan_search(&w->scan, w->pos + 1, s->size, w->offset, s->end_offset, &next);
+    enum err e = E_NOT_FOUND;
 
     item_set(w, LOG_WALK_DAMAGE, s->size, must_end(w, s), item);
     if (item->offset_end < w->offset)
         item->offset_end = w->offset;
     if (w->view->has_gaps && s->end_offset != INT64_MAX)
         item->offset_end = s->end_offset;
+    if (frame_has_offset(w->view->format)) /* else nobody knows which one a right one is */
+        e = segment_scan_search(&w->scan, w->pos + 1, w->offset, s->end_offset, &next);
     if (e == E_NOT_FOUND)
         return E_OK;
     if (e == E_OK)
-        e = segment_scan_peek(&w->scan, next, &h);
+        e = segment_scan_peek(&w->scan, next, w->offset, &h);
     if (e != E_OK)
         return e;
     item->end = next;

@@ -82,25 +82,29 @@ struct offset_index_entry offset_index_find_pos(const struct segment_index *ix, 
 }
 
 enum err offset_index_find_after(const struct segment_index *ix, int64_t base_offset, int64_t pos,
-                                 int64_t *last_offset_out)
+                                 struct offset_index_entry *entry_out)
 {
-    int64_t low = 0, high = ix->count, found = -1;
+    struct offset_index_entry entry = {0}, found = {0};
+    uint8_t bytes[SEGMENT_INDEX_ENTRY_MAX];
+    int64_t low = 0, high = ix->count;
 
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
-        uint8_t bytes[SEGMENT_INDEX_ENTRY_MAX];
         enum err e = segment_index_get(ix, middle, bytes);
 
         if (e != E_OK)
             return e;
-        if (decode(bytes, base_offset).pos < pos) {
+        entry = decode(bytes, base_offset);
+        if (entry.pos < pos) {
             low = middle + 1;
         } else {
             high = middle;
-            found = decode(bytes, base_offset).last_offset;
+            found = entry;
         }
     }
-    *last_offset_out = found;
+    if (high == ix->count)
+        return E_NOT_FOUND;
+    *entry_out = found;
     return E_OK;
 }
 

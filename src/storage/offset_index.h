@@ -31,10 +31,9 @@ NODISCARD enum err offset_index_find(const struct segment_index *ix, int64_t bas
 struct offset_index_entry offset_index_find_pos(const struct segment_index *ix, int64_t base_offset,
                                                 int64_t pos);
 
-/* Last offset of the first entry of a batch that begins at or after `pos`; -1: none. E_IO,
- * E_CORRUPT */
+/* The first entry of a frame that begins at or after `pos`. E_NOT_FOUND, E_IO, E_CORRUPT */
 NODISCARD enum err offset_index_find_after(const struct segment_index *ix, int64_t base_offset,
-                                           int64_t pos, int64_t *last_offset_out);
+                                           int64_t pos, struct offset_index_entry *entry_out);
 
 /* Drop the entries of batches that begin at or after `pos`; the index is in memory. */
 void offset_index_truncate(struct segment_index *ix, int64_t pos);

@@ -6,6 +6,7 @@
 #include "base/parse.h"
 #include "os/dir.h"
 #include "os/file.h"
+#include "storage/frame.h"
 #include "storage/text_priv.h"
 
 /*
@@ -101,20 +102,59 @@ static enum err read_small(struct os_dir *dir, const char *name, struct buf *byt
     return e;
 }
 
-static enum err check_format(struct os_dir *dir, struct report *report)
+static enum err read_format(struct opening *o)
 {
     struct buf text;
     struct slice rest;
     enum err e;
 
     buf_init(&text, FORMAT_FILE_MAX);
-    e = read_small(dir, LOG_FORMAT_NAME, &text, report);
+    e = read_small(o->dir, LOG_FORMAT_NAME, &text, o->report);
     rest = buf_slice(&text);
-    if (e == E_OK && !slice_equal_text(text_line(&rest), "batch")) {
-        report_set(report, "%s says another format than batch", LOG_FORMAT_NAME);
+    if (e == E_OK && !log_parse_format(text_line(&rest), &o->log->format)) {
+        report_set(o->report, "%s names a format that this version does not know", LOG_FORMAT_NAME);
         e = E_UNSUPPORTED;
     }
     buf_release(&text);
+    return e;
+}
+
+/* The format of a log that is created is durable before anything else of it. */
+static enum err write_format(struct opening *o)
+{
+    struct buf text;
+    enum err e;
+
+    buf_init(&text, FORMAT_FILE_MAX);
+    e = buf_printf(&text, "%s\n", log_format_text(o->log->format));
+    if (e == E_OK)
+        e = os_dir_replace_file(o->dir, LOG_FORMAT_NAME, buf_slice(&text));
+    if (e != E_OK)
+        report_set(o->report, "write %s: %s", LOG_FORMAT_NAME, err_text(e));
+    buf_release(&text);
+    return e;
+}
+
+static bool is_new(const struct opening *o)
+{
+    return o->bases.count == 0 && !o->has_checkpoint;
+}
+
+static enum err find_format(struct opening *o)
+{
+    struct log *log = o->log;
+    enum err e = E_OK;
+
+    log->format = is_new(o) ? log->options.format : LOG_FORMAT_BATCH;
+    if (o->has_format)
+        e = read_format(o);
+    if (e == E_OK && log->options.is_compacted && !frame_has_offset(log->format)) {
+        report_set(o->report, "a log of messages cannot be compacted: leave out cleanup by key");
+        e = E_UNSUPPORTED;
+    }
+    if (e == E_OK && !o->has_format && log->format != LOG_FORMAT_BATCH)
+        e = write_format(o);
+    log->has_gaps = log->options.is_compacted;
     return e;
 }
 
@@ -158,6 +198,12 @@ static enum err read_checkpoint(struct opening *o)
     buf_release(&text);
     if (e == E_UNSUPPORTED)
         report_set(o->report, "%s was written by a later version", LOG_CHECKPOINT_NAME);
+    if (e == E_OK && c->format != o->log->format) {
+        report_set(o->report, "%s is of a log of the format %s, %s says %s: put back the right one",
+                   LOG_CHECKPOINT_NAME, log_format_text(c->format), LOG_FORMAT_NAME,
+                   log_format_text(o->log->format));
+        return E_UNSUPPORTED;
+    }
     o->has_checkpoint = e == E_OK;
     if (e == E_CORRUPT) {
         log_checkpoint_release(c);
@@ -170,7 +216,7 @@ static enum err read_checkpoint(struct opening *o)
 
 static enum err add_segment(struct log *log, int64_t base_offset)
 {
-    struct segment *s = segment_new(base_offset);
+    struct segment *s = segment_new(base_offset, log->format);
     enum err e = s == NULL ? E_NOMEM : vec_push(&log->segments, &s);
 
     if (e != E_OK) {
@@ -329,11 +375,12 @@ static enum err create(struct log *log, struct os_dir *dir)
 }
 
 /* Is the log just what the checkpoint says? */
-static bool is_clean(const struct log *log)
+static bool is_clean(const struct opening *o)
 {
+    const struct log *log = o->log;
     const struct segment *s = log_active(log);
 
-    return !log->is_foreign && s->base_offset == log->recovery.segment &&
+    return o->has_checkpoint && s->base_offset == log->recovery.segment &&
            s->allocated == log->recovery.pos && s->size == log->recovery.pos;
 }
 
@@ -389,7 +436,9 @@ static enum err look_at_unknown(struct opening *o)
         e = look_at(s, o->dir, o->report);
         if (e == E_OK && s->base_offset < log->recovery.segment) {
             s->size = s->allocated;
-            e = segment_survey(s, log->options.index_interval_bytes);
+            e = segment_open_anchors(s, o->dir);
+            if (e == E_OK)
+                e = segment_survey(s, log->options.index_interval_bytes);
             if (e == E_OK)
                 e = segment_write_indexes(s, o->dir);
         }
@@ -431,7 +480,7 @@ static enum err open_segments(struct opening *o)
     e = load_producers(log, o->dir);
     if (e != E_OK)
         return e;
-    if (!is_clean(log)) {
+    if (!is_clean(o)) {
         o->recovery->was_clean = false;
         e = recover_scan(log, o->dir, o->checkpoint.window_bytes, o->recovery, o->report);
         if (e == E_OK)
@@ -479,16 +528,15 @@ static enum err read_files(struct opening *o)
     struct log *log = o->log;
     enum err e = E_OK;
 
-    if (o->has_format)
-        e = check_format(o->dir, o->report);
-    if (e == E_OK && o->has_checkpoint)
+    if (o->has_checkpoint)
         e = read_checkpoint(o);
     if (e == E_OK && c->swaps.count > 0)
         e = end_swap(o);
     if (e == E_OK && !o->has_checkpoint) {
         c->window_bytes = LOG_UNSYNCED_BYTES_MAX;
-        log->has_gaps = true; /* perhaps an Apache Kafka compacted it: the scan will tell */
-        log->is_foreign = true;
+        /* perhaps an Apache Kafka compacted it: the scan will tell */
+        log->is_foreign = frame_has_offset(log->format);
+        log->has_gaps |= log->is_foreign;
     }
     log->has_gaps |= c->has_gaps;
     for (size_t i = 0; i < o->bases.count && e == E_OK; i++)
@@ -501,7 +549,7 @@ static enum err read_files(struct opening *o)
     }
     if (e == E_OK && o->has_checkpoint)
         e = apply_checkpoint(log, c, o->recovery);
-    if (e == E_OK && o->has_epochs)
+    if (e == E_OK && o->has_epochs && frame_has_offset(log->format))
         e = read_epochs(log, o->dir, o->report);
     if (e == E_OK && o->has_metadata && uuid_is_zero(log->topic_id))
         e = read_metadata(log, o->dir, o->report);
@@ -519,7 +567,9 @@ enum err recover_log(struct log *log, struct os_dir *dir, struct log_recovery *r
     vec_init(&o.leftovers, sizeof(struct leftover), LOG_SEGMENTS_MAX);
     log_checkpoint_init(&o.checkpoint);
     e = list(&o);
-    if (e == E_OK && o.bases.count == 0 && !o.has_checkpoint)
+    if (e == E_OK)
+        e = find_format(&o);
+    if (e == E_OK && is_new(&o))
         o.checkpoint.window_bytes = LOG_UNSYNCED_BYTES_MAX; /* new */
     else if (e == E_OK)
         e = read_files(&o);

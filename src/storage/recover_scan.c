@@ -5,7 +5,9 @@
 #include "base/mem.h"
 #include "os/dir.h"
 #include "os/file.h"
+#include "storage/frame.h"
 #include "storage/offset_index.h"
+#include "storage/segment_walk.h"
 #include "storage/time_index.h"
 
 /*
@@ -56,9 +58,8 @@ static enum err has_later_batch(struct scan_state *st, int64_t pos, bool *found_
         e = segment_open_file(s, st->dir);
         if (e != E_OK)
             return e;
-        segment_scan_init(&scan, s->file, s->allocated, st->window, SEGMENT_SCAN_WINDOW);
-        e = segment_scan_search(&scan, from > 0 ? from : 0, s->allocated, st->offset, s->end_offset,
-                                &found);
+        segment_scan_init(&scan, s, s->allocated, st->window, SEGMENT_SCAN_WINDOW);
+        e = segment_scan_search(&scan, from > 0 ? from : 0, st->offset, s->end_offset, &found);
         if (e == E_OK)
             *found_out = true;
         if (e != E_NOT_FOUND)
@@ -108,7 +109,7 @@ static enum err save_tail(struct scan_state *st, struct segment *s, int64_t pos)
     int64_t end;
     enum err e;
 
-    segment_scan_init(&scan, s->file, s->allocated, st->window, SEGMENT_SCAN_WINDOW);
+    segment_scan_init(&scan, s, s->allocated, st->window, SEGMENT_SCAN_WINDOW);
     e = segment_scan_data_end(&scan, pos, &end);
     if (e != E_OK || end == pos)
         return e;
@@ -178,6 +179,33 @@ static enum err take_batch(struct scan_state *st, struct segment *s, struct segm
     return E_OK;
 }
 
+/*
+ * A file begins with what is no frame of this log: magic 0 or 1 of old Kafkas, or a right frame of
+ * the other format, which means that dlog.format is not the one of these files. E_CORRUPT: neither.
+ */
+static enum err check_begin(const struct scan_state *st, const struct segment *s, enum err found)
+{
+    struct segment_scan scan;
+    struct batch_header h;
+    enum err e;
+
+    if (found == E_UNSUPPORTED && st->log->is_foreign) {
+        report_set(st->report, "%020lld.log holds batches of magic 0 or 1",
+                   (long long)s->base_offset);
+        return E_UNSUPPORTED;
+    }
+    segment_scan_init(&scan, s, s->allocated, st->window, SEGMENT_SCAN_WINDOW);
+    scan.format = s->format == LOG_FORMAT_BATCH ? LOG_FORMAT_MESSAGE : LOG_FORMAT_BATCH;
+    e = segment_scan_peek(&scan, 0, s->base_offset, &h);
+    if (e == E_OK)
+        e = segment_scan_check(&scan, 0, &h);
+    if (e != E_OK)
+        return segment_scan_is_wrong(e) ? E_CORRUPT : e;
+    report_set(st->report, "%020lld.log is not of the format %s: put back the right %s",
+               (long long)s->base_offset, log_format_text(s->format), LOG_FORMAT_NAME);
+    return E_UNSUPPORTED;
+}
+
 /* Something is wrong at the end of what was taken. Sets *is_torn_out when the log ends here. */
 static enum err take_wrong(struct scan_state *st, struct segment *s, struct segment_scan *scan,
                            bool *is_torn_out)
@@ -193,7 +221,7 @@ static enum err take_wrong(struct scan_state *st, struct segment *s, struct segm
         return cut_tail(st, s->size);
     }
     /* has_later_batch used the same window */
-    segment_scan_init(scan, s->file, s->allocated, st->window, SEGMENT_SCAN_WINDOW);
+    segment_scan_init(scan, s, s->allocated, st->window, SEGMENT_SCAN_WINDOW);
     e = segment_mark_damage(s, scan, s->size, st->offset, &damage);
     if (e != E_OK)
         return e;
@@ -224,25 +252,22 @@ static enum err scan_segment(struct scan_state *st, struct segment *s, bool *is_
     struct batch_header h;
     enum err e = E_OK;
 
-    segment_scan_init(&scan, s->file, s->allocated, st->window, SEGMENT_SCAN_WINDOW);
+    segment_scan_init(&scan, s, s->allocated, st->window, SEGMENT_SCAN_WINDOW);
     while (e == E_OK && s->size < s->allocated && !*is_torn_out) {
         if (st->offset == s->end_offset)
             return cut_excess(st, s);
-        e = segment_scan_peek(&scan, s->size, &h);
-        if (e == E_UNSUPPORTED && s->size == 0 && !st->log->is_foreign)
-            e = E_CORRUPT;
-        if (e == E_UNSUPPORTED && s->size == 0) {
-            report_set(st->report, "%020lld.log holds batches of magic 0 or 1",
-                       (long long)s->base_offset);
-            return e;
-        }
+        e = segment_scan_peek(&scan, s->size, st->offset, &h);
         if (e == E_OK && (!segment_expects(s, &h, st->offset) || h.leader_epoch < st->epoch))
             e = E_CORRUPT;
         if (e == E_OK)
             e = segment_scan_check(&scan, s->size, &h);
-        if (e == E_OK)
+        if (e == E_OK) {
             e = take_batch(st, s, &scan, &h);
-        else if (e == E_CORRUPT || e == E_TRUNCATED || e == E_UNSUPPORTED)
+            continue;
+        }
+        if (segment_scan_is_wrong(e))
+            e = s->size == 0 ? check_begin(st, s, e) : E_CORRUPT;
+        if (e == E_CORRUPT)
             e = take_wrong(st, s, &scan, is_torn_out);
     }
     /* A roll leaves no gap, whatever else may; who knows what Kafka and its cleaner did. */
@@ -255,6 +280,7 @@ static enum err scan_segment(struct scan_state *st, struct segment *s, bool *is_
 /* Get ready to scan segment `i` from `s->size` on, of which nothing is doubted. */
 static enum err begin_segment(struct scan_state *st, struct segment *s)
 {
+    int64_t end_offset = s->end_offset;
     enum err e = segment_open_file(s, st->dir);
 
     if (e == E_OK && s->size == 0) {
@@ -262,16 +288,19 @@ static enum err begin_segment(struct scan_state *st, struct segment *s)
         segment_index_reset(&s->times);
         txn_index_reset(&s->aborted);
         s->indexed_pos = 0;
-        return E_OK;
+        return segment_open_anchors(s, st->dir);
     }
     if (e == E_OK)
         e = log_use_aborted(st->log, s, st->offset);
     if (e != E_OK)
         return e;
+    s->end_offset = st->offset;           /* of the part that they are of */
     e = segment_load_indexes(s, st->dir); /* without the entries beyond s->size */
-    if (e == E_OK)
-        time_index_truncate(&s->times, s->base_offset, st->offset);
-    return e;
+    s->end_offset = end_offset;
+    if (e != E_OK)
+        return e;
+    time_index_truncate(&s->times, s->base_offset, st->offset);
+    return segment_open_anchors(s, st->dir);
 }
 
 /*
@@ -303,9 +332,9 @@ static enum err end_segment(struct scan_state *st, struct segment *s)
 {
     enum err e = write_again(st, s);
 
+    segment_drop_anchors(s);
     if (e == E_OK)
         e = os_file_sync(s->file);
-
     st->recovery->indexes_rebuilt++;
     if (s == log_active(st->log))
         return e;
@@ -318,31 +347,20 @@ static enum err end_segment(struct scan_state *st, struct segment *s)
     return e;
 }
 
-/* The offset after the last batch that segment_find can reach in a segment without damage. */
+/* The offset after the last frame that segment_find can reach. */
 static enum err find_end(struct segment *s, int64_t *offset_out)
 {
-    struct segment_scan scan;
-    uint8_t window[SEGMENT_SCAN_HOP];
-    int64_t offset = s->base_offset;
+    struct segment_walk w;
+    struct batch_header h;
+    enum err e;
 
-    segment_scan_init(&scan, s->file, s->size, window, sizeof(window));
-    for (int64_t pos = 0; pos < s->size;) {
-        const struct segment_damage *d = segment_damage_from(s, pos);
-        struct batch_header h;
-        enum err e;
-
-        if (d != NULL && d->pos <= pos) {
-            pos = d->end;
-            offset = d->offset_end;
-            continue;
-        }
-        e = segment_scan_peek(&scan, pos, &h);
-        if (e != E_OK)
-            return e == E_IO ? e : E_CORRUPT;
-        pos += (int64_t)batch_total_size(&h);
-        offset = batch_next_offset(&h);
-    }
-    *offset_out = offset;
+    segment_walk_init(&w, s, 0, s->base_offset);
+    do {
+        e = segment_walk_next(&w, &h);
+    } while (e == E_OK);
+    if (e != E_NOT_FOUND)
+        return segment_scan_is_wrong(e) ? E_CORRUPT : e;
+    *offset_out = w.offset;
     return E_OK;
 }
 
@@ -357,7 +375,9 @@ static enum err note_lost_end(struct scan_state *st, struct segment *s)
     s->size = s->allocated;
     s->end_offset = st->offset;
     lost = (struct segment_damage){s->size, s->size, s->base_offset, st->offset};
-    e = segment_survey(s, st->log->options.index_interval_bytes);
+    e = segment_open_anchors(s, st->dir);
+    if (e == E_OK)
+        e = segment_survey(s, st->log->options.index_interval_bytes);
     if (e == E_OK)
         e = find_end(s, &lost.offset);
     if (e == E_OK && lost.offset < lost.offset_end)
@@ -374,6 +394,15 @@ static bool is_short(const struct log *log)
     const struct segment *s = log_active(log);
 
     return s->base_offset < log->recovery.segment || s->size < log->recovery.pos;
+}
+
+/* Frames that do not say their offset do not go on behind damage without end. */
+static bool ends_in_damage(const struct segment *s)
+{
+    const struct segment_damage *last =
+        s->damaged.count == 0 ? NULL : vec_at(&s->damaged, s->damaged.count - 1);
+
+    return last != NULL && last->end == s->size && !frame_has_offset(s->format);
 }
 
 /*
@@ -427,8 +456,9 @@ static enum err scan_all(struct scan_state *st)
             e = end_segment(st, s);
     }
     /* The log goes on in a file that has nothing lost before it. */
-    if (e == E_OK && !is_torn && log_active(log)->base_offset <= log->recovery.segment &&
-        is_short(log))
+    if (e == E_OK && !is_torn &&
+        (ends_in_damage(log_active(log)) ||
+         (log_active(log)->base_offset <= log->recovery.segment && is_short(log))))
         e = log_add_segment(log, st->dir, st->offset);
     return e;
 }

@@ -18,18 +18,20 @@ void segment_name(int64_t base_offset, const char *suffix, char name_out[SEGMENT
     snprintf(name_out, SEGMENT_NAME_SIZE, "%020lld%s", (long long)base_offset, suffix);
 }
 
-struct segment *segment_new(int64_t base_offset)
+struct segment *segment_new(int64_t base_offset, enum log_format format)
 {
     struct segment *s = mem_alloc_zero(sizeof(*s));
 
     if (s == NULL)
         return NULL;
     s->base_offset = base_offset;
+    s->format = format;
     s->max_timestamp = -1;
     s->max_timestamp_offset = -1;
     s->first_timestamp = -1;
     s->end_offset = INT64_MAX;
     offset_index_init(&s->offsets);
+    offset_index_init(&s->anchors);
     time_index_init(&s->times);
     txn_index_init(&s->aborted);
     vec_init(&s->verified, sizeof(struct segment_range), SEGMENT_VERIFIED_MAX);
@@ -43,6 +45,7 @@ void segment_free(struct segment *s)
         return;
     os_file_unref(s->file);
     segment_index_release(&s->offsets);
+    segment_index_release(&s->anchors);
     segment_index_release(&s->times);
     txn_index_release(&s->aborted);
     vec_release(&s->verified);
@@ -69,7 +72,7 @@ enum err segment_open_file(struct segment *s, struct os_dir *dir)
     return os_file_open(dir, name, OS_FILE_WRITE, &s->file);
 }
 
-/* Does the entry at the end of the offset index name a batch of this log? */
+/* Does the entry at the end of the offset index name a frame of this log? */
 static enum err check_offsets(struct segment *s)
 {
     uint8_t window[BATCH_HEADER_SIZE];
@@ -80,8 +83,8 @@ static enum err check_offsets(struct segment *s)
 
     if (e != E_OK || s->offsets.count == 0)
         return e;
-    segment_scan_init(&scan, s->file, s->size, window, sizeof(window));
-    e = segment_scan_peek(&scan, entry.pos, &h);
+    segment_scan_init(&scan, s, s->size, window, sizeof(window));
+    e = segment_scan_peek(&scan, entry.pos, entry.last_offset, &h);
     if (e == E_TRUNCATED || e == E_UNSUPPORTED)
         return E_CORRUPT;
     if (e == E_OK && batch_last_offset(&h) != entry.last_offset)
@@ -185,160 +188,6 @@ bool segment_expects(const struct segment *s, const struct batch_header *h, int6
     return s->allows_gaps ? h->base_offset >= offset : h->base_offset == offset;
 }
 
-enum err segment_mark_damage(struct segment *s, struct segment_scan *scan, int64_t pos,
-                             int64_t offset, struct segment_damage *damage_out)
-{
-    struct segment_damage d = {
-        .pos = pos, .end = scan->end, .offset = offset, .offset_end = s->end_offset};
-    struct batch_header h;
-    int64_t next;
-    enum err e = segment_scan_search(scan, pos + 1, scan->end, offset, s->end_offset, &next);
-
-    if (e == E_OK) {
-        e = segment_scan_peek(scan, next, &h);
-        if (e != E_OK)
-            return e;
-        d.end = next;
-        d.offset_end = h.base_offset;
-    } else if (e != E_NOT_FOUND) {
-        return e;
-    }
-    e = segment_add_damage(s, &d);
-    if (e == E_OK)
-        *damage_out = d;
-    return e;
-}
-
-enum err segment_survey(struct segment *s, int64_t interval_bytes)
-{
-    uint8_t window[SEGMENT_SCAN_HOP];
-    int64_t offset = s->base_offset;
-    struct segment_scan scan;
-    struct batch_header h;
-    enum err e;
-
-    segment_index_reset(&s->offsets);
-    segment_index_reset(&s->times);
-    s->is_surveyed = true;
-    s->indexed_pos = 0;
-    s->max_timestamp = -1;
-    s->max_timestamp_offset = -1;
-    segment_scan_init(&scan, s->file, s->size, window, sizeof(window));
-    for (int64_t pos = 0; pos < s->size;) {
-        const struct segment_damage *known = segment_damage_from(s, pos);
-        struct segment_damage damage;
-
-        if (known == NULL || known->pos > pos) {
-            e = segment_scan_peek(&scan, pos, &h);
-            if (e == E_OK && segment_expects(s, &h, offset)) {
-                e = segment_note_batch(s, &h, pos, interval_bytes);
-                if (e != E_OK)
-                    return e;
-                pos += (int64_t)batch_total_size(&h);
-                offset = batch_next_offset(&h);
-                continue;
-            }
-            if (e == E_IO)
-                return e;
-            e = segment_mark_damage(s, &scan, pos, offset, &damage);
-            if (e != E_OK)
-                return e;
-            known = &damage;
-        }
-        pos = known->end;
-        offset = known->offset_end;
-    }
-    return time_index_add(&s->times, s->base_offset, s->max_timestamp, s->max_timestamp_offset);
-}
-
-/* The hop from an index entry on. E_AGAIN: the headers do not hang together. */
-static enum err find_from(struct segment *s, const struct offset_index_entry *entry, int64_t offset,
-                          int64_t *pos_out, struct batch_header *header_out)
-{
-    uint8_t window[SEGMENT_SCAN_HOP];
-    int64_t next_offset = entry->pos == 0 ? s->base_offset : -1;
-    struct segment_scan scan;
-    struct batch_header h;
-    int64_t pos = entry->pos;
-
-    segment_scan_init(&scan, s->file, s->size, window, sizeof(window));
-    while (pos < s->size) {
-        const struct segment_damage *damage = segment_damage_from(s, pos);
-        enum err e;
-
-        if (damage != NULL && damage->pos <= pos) {
-            if (offset < damage->offset_end)
-                return E_CORRUPT;
-            pos = damage->end;
-            next_offset = damage->offset_end;
-            continue;
-        }
-        e = segment_scan_peek(&scan, pos, &h);
-        if (e == E_IO)
-            return e;
-        if (e != E_OK || (next_offset >= 0 && !segment_expects(s, &h, next_offset)) ||
-            (next_offset < 0 && batch_last_offset(&h) != entry->last_offset))
-            return E_AGAIN;
-        if (batch_last_offset(&h) >= offset) {
-            *pos_out = pos;
-            *header_out = h;
-            return E_OK;
-        }
-        next_offset = batch_next_offset(&h);
-        pos += (int64_t)batch_total_size(&h);
-    }
-    return E_NOT_FOUND;
-}
-
-enum err segment_find(struct segment *s, int64_t offset, int64_t *pos_out,
-                      struct batch_header *header_out)
-{
-    struct offset_index_entry entry;
-    enum err e = offset_index_find(&s->offsets, s->base_offset, offset, &entry);
-
-    if (e == E_OK)
-        e = find_from(s, &entry, offset, pos_out, header_out);
-    if (e != E_AGAIN && e != E_CORRUPT)
-        return e;
-    if (s->is_surveyed)
-        return E_CORRUPT;
-    e = segment_survey(s, SEGMENT_SCAN_HOP);
-    if (e == E_OK)
-        e = offset_index_find(&s->offsets, s->base_offset, offset, &entry);
-    if (e == E_OK)
-        e = find_from(s, &entry, offset, pos_out, header_out);
-    return e == E_AGAIN ? E_CORRUPT : e;
-}
-
-const struct segment_damage *segment_damage_from(const struct segment *s, int64_t pos)
-{
-    for (size_t i = 0; i < s->damaged.count; i++) {
-        const struct segment_damage *d = vec_at(&s->damaged, i);
-
-        if (d->end > pos || (d->pos == d->end && d->pos >= pos))
-            return d;
-    }
-    return NULL;
-}
-
-enum err segment_add_damage(struct segment *s, const struct segment_damage *damage)
-{
-    size_t i = s->damaged.count;
-    enum err e = vec_push(&s->damaged, damage);
-
-    if (e != E_OK)
-        return e;
-    for (; i > 0; i--) {
-        struct segment_damage *before = vec_at(&s->damaged, i - 1);
-
-        if (before->pos <= damage->pos)
-            break;
-        *(struct segment_damage *)vec_at(&s->damaged, i) = *before;
-    }
-    *(struct segment_damage *)vec_at(&s->damaged, i) = *damage;
-    return E_OK;
-}
-
 /* Index of the first verified range that ends after `pos`. */
 static size_t verified_index(const struct segment *s, int64_t pos)
 {
@@ -416,6 +265,16 @@ int64_t segment_verified_next(const struct segment *s, int64_t pos, int64_t limi
     return i < s->verified.count && verified_at(s, i)->pos < limit ? verified_at(s, i)->pos : limit;
 }
 
+void segment_cut_indexes(struct segment *s, int64_t pos, int64_t offset)
+{
+    if (s->offsets.is_loaded)
+        offset_index_truncate(&s->offsets, pos);
+    if (s->times.is_loaded)
+        time_index_truncate(&s->times, s->base_offset, offset);
+    if (s->aborted.is_loaded)
+        txn_index_truncate(&s->aborted, offset);
+}
+
 void segment_cut(struct segment *s, int64_t pos, int64_t offset)
 {
     s->size = pos;
@@ -430,10 +289,5 @@ void segment_cut(struct segment *s, int64_t pos, int64_t offset)
             break;
         vec_remove(&s->damaged, s->damaged.count - 1);
     }
-    if (s->offsets.is_loaded)
-        offset_index_truncate(&s->offsets, pos);
-    if (s->times.is_loaded)
-        time_index_truncate(&s->times, s->base_offset, offset);
-    if (s->aborted.is_loaded)
-        txn_index_truncate(&s->aborted, offset);
+    segment_cut_indexes(s, pos, offset);
 }

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/vec.h"
 #include "record/batch.h"
+#include "storage/log.h"
 #include "storage/segment_index.h"
 #include "storage/segment_scan.h"
 #include "storage/txn_index.h"
@@ -22,10 +23,10 @@ struct os_file;
  * Format:   docs/format/segment.md
  *
  * Invariants
- *   (1) bytes [0, size) of the file are batches and damaged ranges, end to end;
+ *   (1) bytes [0, size) of the file are frames and damaged ranges, end to end;
  *       bytes beyond are zeroes written ahead, or nothing
  *   (2) `verified` are disjoint, sorted ranges of [0, size) that begin and end
- *       at batches and whose checksums were right in this process
+ *       at frames and whose checksums were right in this process
  *   (3) `damaged` are disjoint, sorted and never verified
  */
 struct segment_range {
@@ -41,6 +42,7 @@ struct segment_damage {
 };
 
 struct segment {
+    enum log_format format;
     int64_t base_offset;
     int64_t size;
     int64_t allocated; /* bytes that the file has when more than size: zeroes written ahead */
@@ -52,6 +54,7 @@ struct segment {
     struct os_file *file;
     struct segment_index offsets;
     struct segment_index times;
+    struct segment_index anchors; /* the offset index as it was, while a new one is made */
     struct txn_index aborted;
     int64_t end_offset;  /* where the next segment begins, or the log ends */
     int64_t verified_ms; /* when the oldest of `verified` was, wall clock */
@@ -80,7 +83,7 @@ extern const char *const segment_suffixes[SEGMENT_SUFFIX_COUNT];
 void segment_name(int64_t base_offset, const char *suffix, char name_out[SEGMENT_NAME_SIZE]);
 
 /* NULL: out of memory. Touches no file. */
-struct segment *segment_new(int64_t base_offset);
+struct segment *segment_new(int64_t base_offset, enum log_format format);
 void segment_free(struct segment *s);
 
 /* Let files go that can be opened again. */
@@ -100,29 +103,40 @@ NODISCARD enum err segment_write_indexes(struct segment *s, struct os_dir *dir);
 
 /*
  * Survey: make both indexes anew, in memory, from the headers in the log, and
- * mark as damage what breaks the chain of batches. The file is open.
+ * mark as damage what breaks the chain of frames. The file is open.
  */
 NODISCARD enum err segment_survey(struct segment *s, int64_t interval_bytes);
 
 /*
+ * The anchors of damage (segment_damage.c) are the entries of the offset index. Before
+ * that is made anew from a log that may be damaged: open the file as it is, or keep
+ * what is in use. Nothing happens where frames say their offset. E_IO, E_TOO_MANY_FILES
+ */
+NODISCARD enum err segment_open_anchors(struct segment *s, struct os_dir *dir);
+void segment_keep_anchors(struct segment *s);
+void segment_drop_anchors(struct segment *s);
+
+/*
  * Mark damage that begins at `pos`, where `offset` was to come, and skip it: to the
- * next valid batch or, without one, the end of what `scan` may see and of the segment.
+ * next frame whose offset is known or, without one, the end of what `scan` may see and
+ * of the segment. If that end is not known, neither, no offset that may have been there
+ * is left out.
  */
 NODISCARD enum err segment_mark_damage(struct segment *s, struct segment_scan *scan, int64_t pos,
                                        int64_t offset, struct segment_damage *damage_out);
 
-/* Could a batch with this header come where `offset` is next? */
+/* Could a frame with this header come where `offset` is next? */
 bool segment_expects(const struct segment *s, const struct batch_header *h, int64_t offset);
 
 /*
- * Note a batch at `pos` in the active segment: its timestamps and, when it is
+ * Note a frame at `pos` in the active segment: its timestamps and, when it is
  * due, index entries. Does not change size. E_NOMEM
  */
 NODISCARD enum err segment_note_batch(struct segment *s, const struct batch_header *h, int64_t pos,
                                       int64_t interval_bytes);
 
 /*
- * The first batch whose last offset is at or above `offset`. File and indexes are open.
+ * The first frame whose last offset is at or above `offset`. File and indexes are open.
  *
  *   E_NOT_FOUND  none in this segment
  *   E_CORRUPT    `offset` lies in damage
@@ -134,7 +148,7 @@ NODISCARD enum err segment_find(struct segment *s, int64_t offset, int64_t *pos_
 const struct segment_damage *segment_damage_from(const struct segment *s, int64_t pos);
 NODISCARD enum err segment_add_damage(struct segment *s, const struct segment_damage *damage);
 
-/* Bytes [pos, end) hold whole batches that were found right. */
+/* Bytes [pos, end) hold whole frames that were found right. */
 void segment_add_verified(struct segment *s, int64_t pos, int64_t end);
 
 /* [pos, end) was found wrong. */
@@ -145,6 +159,9 @@ int64_t segment_verified_end(const struct segment *s, int64_t pos);
 
 /* Where the next verified range after `pos` begins, at most `limit`. */
 int64_t segment_verified_next(const struct segment *s, int64_t pos, int64_t limit);
+
+/* Forget the entries in memory of frames that begin at or after `pos` or have `offset` or more. */
+void segment_cut_indexes(struct segment *s, int64_t pos, int64_t offset);
 
 /* Forget everything at and after `pos`: verified, damage, index entries in memory, size. */
 void segment_cut(struct segment *s, int64_t pos, int64_t offset);

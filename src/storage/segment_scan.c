@@ -4,13 +4,18 @@
 
 #include "base/crc32c.h"
 #include "os/file.h"
+#include "storage/frame.h"
+#include "storage/segment.h"
 
-void segment_scan_init(struct segment_scan *scan, struct os_file *file, int64_t end,
+void segment_scan_init(struct segment_scan *scan, const struct segment *s, int64_t end,
                        uint8_t *window, size_t window_max)
 {
-    assert(window_max >= BATCH_HEADER_SIZE);
-    *scan =
-        (struct segment_scan){.file = file, .end = end, .window = window, .window_max = window_max};
+    assert(window_max >= frame_header_size(s->format));
+    *scan = (struct segment_scan){.file = s->file,
+                                  .end = end,
+                                  .format = s->format,
+                                  .window = window,
+                                  .window_max = window_max};
 }
 
 /* Make the window start at `pos`, as full as the file allows. */
@@ -43,17 +48,19 @@ static const uint8_t *window_at(const struct segment_scan *scan, int64_t pos)
     return scan->window + (pos - scan->window_pos);
 }
 
-enum err segment_scan_peek(struct segment_scan *scan, int64_t pos, struct batch_header *header_out)
+enum err segment_scan_peek(struct segment_scan *scan, int64_t pos, int64_t offset,
+                           struct batch_header *header_out)
 {
     struct batch_header h;
     enum err e;
 
-    if (window_left(scan, pos) < BATCH_HEADER_SIZE) {
+    if (window_left(scan, pos) < frame_header_size(scan->format)) {
         e = fill(scan, pos);
         if (e != E_OK)
             return e;
     }
-    e = batch_decode_header(slice_of(window_at(scan, pos), window_left(scan, pos)), &h);
+    e = frame_decode(scan->format, slice_of(window_at(scan, pos), window_left(scan, pos)), offset,
+                     &h);
     if (e != E_OK)
         return e;
     if ((int64_t)batch_total_size(&h) > scan->end - pos)
@@ -65,7 +72,7 @@ enum err segment_scan_peek(struct segment_scan *scan, int64_t pos, struct batch_
 enum err segment_scan_check(struct segment_scan *scan, int64_t pos,
                             const struct batch_header *header)
 {
-    int64_t at = pos + BATCH_POS_ATTRIBUTES;
+    int64_t at = pos + (int64_t)frame_checked_pos(scan->format);
     int64_t end = pos + (int64_t)batch_total_size(header);
     uint32_t crc = 0;
     enum err e;
@@ -94,32 +101,30 @@ enum err segment_scan_check(struct segment_scan *scan, int64_t pos,
     return crc == header->crc ? E_OK : E_CORRUPT;
 }
 
-/* Cheap tests on what the CRC does not cover, before the CRC is computed. */
+/* Cheap tests before the CRC is computed, also on what the CRC does not cover. */
 static bool is_plausible(struct segment_scan *scan, int64_t pos, int64_t offset_min,
                          int64_t offset_end, struct batch_header *header_out)
 {
-    const uint8_t *at = window_at(scan, pos);
+    struct slice bytes = slice_of(window_at(scan, pos), window_left(scan, pos));
 
-    return at[BATCH_POS_MAGIC] == BATCH_MAGIC &&
-           batch_decode_header(slice_of(at, window_left(scan, pos)), header_out) == E_OK &&
+    return frame_decode(scan->format, bytes, offset_min, header_out) == E_OK &&
            (int64_t)batch_total_size(header_out) <= scan->end - pos &&
            header_out->base_offset >= offset_min && header_out->base_offset < offset_end;
 }
 
-enum err segment_scan_search(struct segment_scan *scan, int64_t pos, int64_t limit,
-                             int64_t offset_min, int64_t offset_end, int64_t *pos_out)
+enum err segment_scan_search(struct segment_scan *scan, int64_t pos, int64_t offset_min,
+                             int64_t offset_end, int64_t *pos_out)
 {
+    size_t header_size = frame_header_size(scan->format);
     struct batch_header h;
     enum err e;
 
-    if (limit > scan->end - BATCH_HEADER_SIZE + 1)
-        limit = scan->end - BATCH_HEADER_SIZE + 1;
-    for (; pos < limit; pos++) {
-        if (window_left(scan, pos) < BATCH_HEADER_SIZE) {
+    for (; pos <= scan->end - (int64_t)header_size; pos++) {
+        if (window_left(scan, pos) < header_size) {
             e = fill(scan, pos);
             if (e != E_OK)
                 return e;
-            if (window_left(scan, pos) < BATCH_HEADER_SIZE)
+            if (window_left(scan, pos) < header_size)
                 break;
         }
         if (!is_plausible(scan, pos, offset_min, offset_end, &h))

@@ -24,7 +24,7 @@ void compact_model_open(struct compact_model *m, uint64_t seed)
     m->r.options.index_interval_bytes = rng_between(&m->rng, 50, 1000);
     m->r.options.segment_ms = INT64_MAX / 2;
     m->r.options.preallocate = rng_chance(&m->rng, 1, 4);
-    log_set_options(m->r.log, &m->r.options);
+    assert_int_equal(log_set_options(m->r.log, &m->r.options), E_OK);
     for (int i = 0; i < MODEL_PRODUCERS; i++)
         m->open_txn[i] = -1;
 }

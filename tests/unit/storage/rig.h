@@ -27,6 +27,9 @@ struct rig {
 enum { RIG_NOW = 1767225600 };
 
 void rig_open(struct rig *r);
+
+/* The same with a log of this format. */
+void rig_open_as(struct rig *r, enum log_format format);
 void rig_close(struct rig *r);
 
 /* log_close and log_open. */
@@ -38,7 +41,9 @@ void rig_crash(struct rig *r);
 /* log_open that may fail. */
 enum err rig_open_log(struct rig *r);
 
+/* In a log of messages as many frames, of which every other one has a key. */
 struct rig_batch {
+    enum log_format format;
     int count;      /* records */
     int value_size; /* of each */
     int64_t timestamp_ms;
@@ -53,6 +58,7 @@ struct rig_batch {
 void rig_build(const struct rig_batch *batch, int64_t base_offset, int32_t epoch, uint32_t seed,
                struct buf *out);
 
+/* In the format of the log. */
 enum err rig_append(struct rig *r, const struct rig_batch *batch, struct log_appended *appended);
 
 /* The marker that ends the transaction of `producer`, epoch 0. */
@@ -64,14 +70,18 @@ enum err rig_append_marker(struct rig *r, int64_t producer, bool commit);
  */
 int rig_check_aborted(struct rig *r);
 
-/* `count` batches of one record of `size` bytes. */
+/* `count` frames of one record of `size` bytes. */
 void rig_fill(struct rig *r, int count, int size);
 
 /* log_read, and the bytes. */
 enum err rig_read(struct rig *r, int64_t offset, size_t size_max, struct buf *out,
                   int64_t *base_offset_out);
 
-/* Read all from start to end and check that offsets continue; the number of batches. */
+/* Its checksum is right. */
+struct batch_view;
+void rig_check_frame(const struct batch_view *view);
+
+/* Read all from start to end and check that offsets continue; the number of frames. */
 int rig_check_all(struct rig *r);
 
 /* The log file of the segment at `base`, opened for damage. */

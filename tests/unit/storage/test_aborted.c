@@ -121,7 +121,7 @@ static void they_are_found_over_segments(void **state)
     (void)state;
     rig_open(&r);
     r.options.segment_bytes = 300;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     fill(&r);
     assert_true(rig_has_file(&r, "00000000000000000002.log"));
     check_all(&r);
@@ -168,7 +168,7 @@ static void a_cut_takes_them_along(void **state)
 
             rig_open(&r);
             r.options.segment_bytes = segment_bytes;
-            log_set_options(r.log, &r.options);
+            assert_int_equal(log_set_options(r.log, &r.options), E_OK);
             fill(&r);
             rig_reopen(&r);
             assert_int_equal(log_truncate(r.log, cut), E_OK);
@@ -204,7 +204,7 @@ static void a_damaged_index_is_made_anew(void **state)
 
         rig_open(&r);
         r.options.segment_bytes = segment_bytes;
-        log_set_options(r.log, &r.options);
+        assert_int_equal(log_set_options(r.log, &r.options), E_OK);
         fill(&r);
         rig_reopen(&r);
         rig_crash(&r);
@@ -259,7 +259,7 @@ static void a_range_ends_before_its_upper_bound(void **state)
     (void)state;
     rig_open(&r);
     r.options.index_interval_bytes = 250; /* an entry for each third batch */
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     rig_fill(&r, 9, 30);
     three = (size_t)log_size_bytes(r.log) / 3;
     for (int i = 0; i < 2; i++) {
@@ -276,7 +276,7 @@ static void a_range_ends_before_its_upper_bound(void **state)
         assert_int_equal(upper, 9);
         log_range_release(&range);
         r.options.segment_ms = 0;
-        log_set_options(r.log, &r.options);
+        assert_int_equal(log_set_options(r.log, &r.options), E_OK);
         r.wall_ms++;
         rig_fill(&r, 1, 30); /* the same in a sealed segment */
         assert_true(rig_has_file(&r, "00000000000000000009.log"));

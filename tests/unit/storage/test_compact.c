@@ -177,7 +177,7 @@ static void open_compacted(struct rig *r)
     r->options.is_compacted = true;
     r->options.is_deleted = false;
     r->options.segment_bytes = 400;
-    log_set_options(r->log, &r->options);
+    assert_int_equal(log_set_options(r->log, &r->options), E_OK);
 }
 
 /* Offsets of the records of key `key`, as bits. */
@@ -400,7 +400,7 @@ static void recompresses_without_keys(void **state)
     o.codec = CODEC_ZSTD;
     rig_open(&r);
     r.options.segment_bytes = 20000;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     for (int i = 0; i < 60; i++) {
         struct rig_batch b = {
             .count = 20, .value_size = 100, .timestamp_ms = r.wall_ms, .codec = i % 5};

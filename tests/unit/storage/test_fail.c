@@ -170,14 +170,14 @@ static void scenario(struct rig *r, struct told *told)
     r->log = NULL;
 }
 
-static void run(enum err with, bool preallocate)
+static void run_as(enum log_format format, enum err with, bool preallocate)
 {
     for (int n = 1;; n++) {
         struct told told = {0};
         struct rig r;
 
         calls_left = 0;
-        rig_open(&r);
+        rig_open_as(&r, format);
         log_close(r.log);
         r.log = NULL;
         r.options.segment_bytes = 700;
@@ -210,6 +210,12 @@ static void run(enum err with, bool preallocate)
             break;
         }
     }
+}
+
+static void run(enum err with, bool preallocate)
+{
+    run_as(LOG_FORMAT_BATCH, with, preallocate);
+    run_as(LOG_FORMAT_MESSAGE, with, preallocate);
 }
 
 static void every_call_fails_once_with_an_io_error(void **state)

@@ -595,7 +595,7 @@ static void the_worked_example_is_true(void **state)
     (void)state;
     rig_open(&r);
     r.options.index_interval_bytes = 100;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     for (int i = 0; i < 4; i++) {
         struct batch_options options = batch_options_init(0);
         struct log_appended appended;

@@ -74,7 +74,7 @@ static void rolls_by_size(void **state)
     (void)state;
     rig_open(&r);
     r.options.segment_bytes = 1000;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     rig_fill(&r, 20, 200);
     assert_true(rig_has_file(&r, "00000000000000000003.log"));
     assert_true(rig_has_file(&r, "00000000000000000000.index"));
@@ -97,7 +97,7 @@ static void rolls_by_age_and_index(void **state)
     (void)state;
     rig_open(&r);
     r.options.segment_ms = 500;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     assert_int_equal(rig_append(&r, &b, NULL), E_OK);
     b.timestamp_ms = 1500;
     assert_int_equal(rig_append(&r, &b, NULL), E_OK);
@@ -110,7 +110,7 @@ static void rolls_by_age_and_index(void **state)
     r.options.segment_ms = INT64_MAX;
     r.options.segment_index_bytes = 24;
     r.options.index_interval_bytes = 10;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     rig_fill(&r, 12, 10);
     assert_true(rig_has_file(&r, "00000000000000000006.log"));
     assert_int_equal(rig_check_all(&r), 15);
@@ -155,7 +155,7 @@ static void a_replica_continues_its_log(void **state)
     assert_int_equal(log_epoch_at(r.log, 1004), 4);
     assert_int_equal(log_epoch_at(r.log, 1005), 6);
     r.options.is_compacted = true;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     assert_int_equal(append_raw(&r, &b, 1020, 6, true), E_OK);
     rig_crash(&r);
     assert_int_equal(rig_open_log(&r), E_OK);
@@ -307,7 +307,7 @@ static void the_window_survives_a_restart(void **state)
     assert_false(r.recovery.was_clean);
     check_window(&r, 10, 5);
     r.options.segment_bytes = 300; /* a snapshot at each roll */
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     append_window(&r, 10, 17);
     rig_crash(&r);
     assert_int_equal(rig_open_log(&r), E_OK);
@@ -451,7 +451,7 @@ static void truncation_cuts_whole_batches(void **state)
     (void)state;
     rig_open(&r);
     r.options.segment_bytes = 1000;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     for (int i = 0; i < 10; i++) {
         b.timestamp_ms += 100;
         assert_int_equal(rig_append(&r, &b, NULL), E_OK);
@@ -487,7 +487,7 @@ static void deleted_segments_go_after_their_delay(void **state)
     rig_open(&r);
     r.options.segment_bytes = 1000;
     r.options.file_delete_delay_ms = 1000;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     rig_fill(&r, 20, 200); /* 3 a segment */
     assert_int_equal(log_delete_before(r.log, 21), E_OUT_OF_RANGE);
     assert_int_equal(log_delete_before(r.log, 10), E_OK);
@@ -515,7 +515,7 @@ static void retention_by_size_and_time(void **state)
     rig_open(&r);
     r.options.segment_bytes = 1000;
     r.options.retention_bytes = 2000;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     rig_fill(&r, 20, 200);
     assert_int_equal(log_maintain(r.log, 4, r.wall_ms), E_OK); /* not above the limit */
     assert_int_equal(log_start_offset(r.log), 3);
@@ -524,11 +524,11 @@ static void retention_by_size_and_time(void **state)
     assert_true(log_size_bytes(r.log) >= 2000);
     r.options.retention_ms = 1000;
     r.options.is_deleted = false;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     assert_int_equal(log_maintain(r.log, 20, r.wall_ms + 5000), E_OK);
     assert_int_equal(log_start_offset(r.log), 12);
     r.options.is_deleted = true;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     assert_int_equal(log_maintain(r.log, 20, r.wall_ms + 5000), E_OK);
     assert_int_equal(log_start_offset(r.log), 20); /* the active one was rolled and went, too */
     assert_int_equal(log_size_bytes(r.log), 0);
@@ -549,7 +549,7 @@ static void finds_by_time(void **state)
     rig_open(&r);
     r.options.segment_bytes = 3000;
     r.options.index_interval_bytes = 500;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     for (int i = 0; i < 50; i++) {
         b.codec = i % 5;
         b.timestamp_ms = 10000 + 100 * i; /* records 1 ms apart */
@@ -586,7 +586,7 @@ static void syncs_in_three_steps(void **state)
     (void)state;
     rig_open(&r);
     r.options.segment_bytes = 1000;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     rig_fill(&r, 4, 200); /* one segment sealed */
     log_sync_begin(r.log, &sync);
     assert_non_null(sync.files[0]);
@@ -617,7 +617,7 @@ static void durability_decides_what_needs_a_sync(void **state)
     r.options.durability = LOG_DURABILITY_INTERVAL;
     r.options.flush_messages = 3;
     r.options.flush_ms = 1000;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     rig_fill(&r, 2, 10);
     assert_false(log_needs_sync(r.log));
     rig_fill(&r, 1, 10);
@@ -630,7 +630,7 @@ static void durability_decides_what_needs_a_sync(void **state)
     assert_true(log_needs_sync(r.log));
     r.options.durability = LOG_DURABILITY_OS;
     r.options.segment_bytes = 1000;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     assert_false(log_needs_sync(r.log));
     rig_fill(&r, 6, 300);
     assert_true(log_needs_sync(r.log)); /* a sealed one */
@@ -736,7 +736,7 @@ static void idle_logs_hold_no_files(void **state)
     (void)state;
     rig_open(&r);
     r.options.segment_bytes = 1000;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     rig_fill(&r, 90, 200); /* 30 segments */
     assert_int_equal(log_sync(r.log), E_OK);
     rig_check_all(&r);

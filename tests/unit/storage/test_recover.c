@@ -149,7 +149,7 @@ static void a_hole_between_segments_ends_the_log(void **state)
     (void)state;
     rig_open(&r);
     r.options.segment_bytes = 1000;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     rig_fill(&r, 12, 200); /* 3 a segment: 0 3 6 9 */
     rig_crash(&r);
     assert_int_equal(os_dir_open_in(log_root_dir(r.root), "t-0", false, &r.dir), E_OK);
@@ -193,7 +193,7 @@ static void preallocated_files_are_cut_when_closed(void **state)
     (void)state;
     rig_open(&r);
     r.options.preallocate = true;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     rig_fill(&r, 5, 100);
     size = log_size_bytes(r.log);
     assert_true(rig_file_size(&r, FIRST) > size);
@@ -216,7 +216,7 @@ static void lost_indexes_are_rebuilt(void **state)
     (void)state;
     rig_open(&r);
     r.options.segment_bytes = 20000;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     rig_fill(&r, 200, 400);
     rig_reopen(&r);
     assert_int_equal(os_dir_remove_file(r.dir, "00000000000000000000.index"), E_OK);
@@ -235,7 +235,7 @@ static void a_senseless_index_is_rebuilt(void **state)
     (void)state;
     rig_open(&r);
     r.options.segment_bytes = 40000;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     rig_fill(&r, 200, 400);
     rig_reopen(&r);
     memset(junk, 0x11, sizeof(junk));
@@ -262,7 +262,7 @@ static void a_padded_index_is_read(void **state)
     (void)state;
     rig_open(&r);
     r.options.segment_bytes = 40000;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     rig_fill(&r, 200, 400);
     rig_reopen(&r);
     assert_int_equal(os_file_open(r.dir, "00000000000000000000.index", OS_FILE_WRITE, &file), E_OK);
@@ -314,7 +314,7 @@ static void a_lost_segment_is_damage(void **state)
     rig_open(&r);
     buf_init(&bytes, 1 << 20);
     r.options.segment_bytes = 1000;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     rig_fill(&r, 12, 200);
     rig_reopen(&r);
     rig_crash(&r);
@@ -339,7 +339,7 @@ static void a_lost_checkpoint_costs_a_scan(void **state)
     (void)state;
     rig_open(&r);
     r.options.segment_bytes = 1000;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     rig_fill(&r, 12, 200);
     rig_reopen(&r);
     rig_crash(&r);
@@ -356,7 +356,7 @@ static void a_lost_checkpoint_costs_a_scan(void **state)
 static void append_three_segments_and_an_empty_one(struct rig *r)
 {
     r->options.segment_bytes = 1000;
-    log_set_options(r->log, &r->options);
+    assert_int_equal(log_set_options(r->log, &r->options), E_OK);
     rig_fill(r, 9, 200); /* 3 a segment: 0 3 6 */
     assert_int_equal(log_sync(r->log), E_OK);
     r->wall_ms += 2 * r->options.segment_ms;
@@ -441,7 +441,7 @@ static void a_log_without_gaps_is_known_by_its_batches(void **state)
 
         rig_open(&r);
         r.options.segment_bytes = 1000;
-        log_set_options(r.log, &r.options);
+        assert_int_equal(log_set_options(r.log, &r.options), E_OK);
         rig_fill(&r, count, 200);
         rig_crash(&r);
         assert_int_equal(os_dir_open_in(log_root_dir(r.root), "t-0", false, &r.dir), E_OK);
@@ -466,7 +466,7 @@ static void a_lost_recovery_point_is_damage(void **state)
         rig_open(&r);
         buf_init(&bytes, 1 << 20);
         r.options.segment_bytes = 1000;
-        log_set_options(r.log, &r.options);
+        assert_int_equal(log_set_options(r.log, &r.options), E_OK);
         rig_fill(&r, 5, 200); /* the recovery point: 5, in the segment of 3 */
         rig_reopen(&r);
         rig_fill(&r, 6, 200);
@@ -503,7 +503,7 @@ static void a_lost_first_segment_moves_the_start(void **state)
     (void)state;
     rig_open(&r);
     r.options.segment_bytes = 1000;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     rig_fill(&r, 2, 200);
     rig_reopen(&r);
     rig_fill(&r, 6, 200);

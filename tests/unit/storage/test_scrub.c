@@ -78,7 +78,7 @@ static void a_round_reads_all_that_is_sealed(void **state)
         r.wall_ms += DAY_MS;
     }
     r.options.scrub_interval_ms = 0;
-    log_set_options(r.log, &r.options);
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
     assert_false(log_scrub_is_due(r.log, r.wall_ms));
     rig_close(&r);
 }
@@ -242,7 +242,7 @@ static void a_check_is_good_for_the_interval_only(void **state)
 
 static void verified_ranges_lose_what_was_found_wrong(void **state)
 {
-    struct segment *s = segment_new(0);
+    struct segment *s = segment_new(0, LOG_FORMAT_BATCH);
 
     (void)state;
     s->size = 1000;
