@@ -13,8 +13,8 @@ enum { HELP_COLUMN = 34, HELP_TEXT_MAX = 64 };
 static const char BROKER_DEFAULT[] = "localhost:9092";
 
 static const struct cli_command *const COMMANDS[] = {
-    &cli_topic_create, &cli_topic_list, &cli_topic_describe, &cli_topic_delete, &cli_produce,
-    &cli_consume,      &cli_log_dump,   &cli_log_repair,     &cli_log_verify,
+    &cli_topic_create, &cli_topic_list, &cli_topic_describe, &cli_topic_delete, &cli_topic_adopt,
+    &cli_produce,      &cli_consume,    &cli_log_dump,       &cli_log_repair,   &cli_log_verify,
 };
 enum { COMMAND_COUNT = sizeof(COMMANDS) / sizeof(COMMANDS[0]) };
 

@@ -9,6 +9,7 @@ extern const struct cli_command cli_topic_create;
 extern const struct cli_command cli_topic_list;
 extern const struct cli_command cli_topic_describe;
 extern const struct cli_command cli_topic_delete;
+extern const struct cli_command cli_topic_adopt;
 extern const struct cli_command cli_produce;
 extern const struct cli_command cli_consume;
 extern const struct cli_command cli_log_dump;

@@ -140,6 +140,11 @@ static void choose_root(struct replica_manager *m, const struct meta_image *imag
     size_t root;
 
     replica_entry_name(entry, name);
+    if (m->is_started && replica_roots_look(m->options.roots, name, &root)) {
+        replica_roots_count_in(m->options.roots, root);
+        entry->root = root; /* somebody put a log there for this topic */
+        return;
+    }
     if (m->is_started || !replica_roots_find(m->options.roots, name, &root)) {
         entry->root = replica_roots_take(m->options.roots);
         return;

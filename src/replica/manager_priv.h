@@ -29,6 +29,12 @@ struct replica_roots {
     size_t found_capacity;
 };
 
+/*
+ * Of several roots, the one in which a directory of that name is now that belongs to no topic yet;
+ * false: none. With one root there is no choice, and nothing is looked at.
+ */
+bool replica_roots_look(const struct replica_roots *roots, const char *name, size_t *root_out);
+
 /* Take the root with the fewest partitions, or this one; and give it back. */
 size_t replica_roots_take(struct replica_roots *roots);
 void replica_roots_count_in(struct replica_roots *roots, size_t root);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "os/dir.h"
 #include "replica/manager_priv.h"
 
 enum { FOUND_MAX = 1000 * 1000 };
@@ -139,6 +140,22 @@ bool replica_roots_find(const struct replica_roots *roots, const char *name, siz
         return false;
     *root_out = roots->found[at].root;
     return true;
+}
+
+bool replica_roots_look(const struct replica_roots *roots, const char *name, size_t *root_out)
+{
+    for (size_t i = 0; i < roots->count && roots->count > 1; i++) {
+        struct os_dir *dir;
+
+        if (os_dir_open_in(log_root_dir(roots->roots[i]), name, false, &dir) != E_OK)
+            continue;
+        os_dir_close(dir);
+        if (!uuid_is_zero(log_root_topic_id(roots->roots[i], name)))
+            continue;
+        *root_out = i;
+        return true;
+    }
+    return false;
 }
 
 size_t replica_roots_take(struct replica_roots *roots)

@@ -329,6 +329,13 @@ NODISCARD enum err log_aborted(struct log *log, int64_t from, int64_t to,
                                enum err (*each)(void *ctx, const struct log_aborted_txn *aborted),
                                void *ctx);
 
+/*
+ * The log goes to another cluster, where the producer ids in it mean others: abort the
+ * transactions that are open, each with a marker at the end, and forget all producers, durably.
+ * Errors of log_append and log_sync; try again after E_NO_SPACE.
+ */
+NODISCARD enum err log_forget_producers(struct log *log, int64_t wall_ms, int32_t *aborted_out);
+
 /* An offset above all batches of a range that log_read() gave out now: Kafka's `to`. E_IO, E_NOMEM
  */
 NODISCARD enum err log_range_upper(struct log *log, const struct log_range *range,

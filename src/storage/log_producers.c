@@ -4,6 +4,7 @@
 #include "os/dir.h"
 #include "os/file.h"
 #include "record/batch.h"
+#include "record/control.h"
 #include "storage/segment_walk.h"
 
 enum { SNAPSHOT_BYTES_MAX = 1 << 30, CONTROL_BATCH_MAX = 4096 };
@@ -326,4 +327,103 @@ enum err log_use_aborted(struct log *log, struct segment *s, int64_t end)
         e = rebuild_aborted(log, dir, s, end);
     os_dir_close(dir);
     return e;
+}
+
+static const struct producer *find_open(const struct log *log)
+{
+    struct map_iter it = {0};
+    const struct producer *p;
+
+    while ((p = map_u64_next(&log->producers.by_id, &it, NULL)) != NULL) {
+        if (p->txn_first_offset >= 0)
+            return p;
+    }
+    return NULL;
+}
+
+static enum err append_abort(struct log *log, const struct producer *p, int64_t wall_ms)
+{
+    struct batch_end_txn marker = {.timestamp_ms = wall_ms,
+                                   .producer_id = p->id,
+                                   .producer_epoch = p->epoch,
+                                   .coordinator_epoch = p->coordinator_epoch};
+    struct log_append append = {.wall_ms = wall_ms};
+    struct log_appended appended;
+    struct buf bytes;
+    enum err e;
+
+    buf_init(&bytes, CONTROL_BATCH_MAX);
+    e = batch_build_end_txn(&marker, &bytes);
+    append.bytes = bytes.at;
+    append.size = bytes.size;
+    append.leader_epoch = log_latest_epoch(log) < 0 ? 0 : log_latest_epoch(log);
+    if (e == E_OK)
+        e = log_append(log, &append, &appended);
+    buf_release(&bytes);
+    return e;
+}
+
+/* Of a log that is not in use yet: the order of the two does not matter. */
+static enum err remove_snapshot(struct os_dir *dir, int64_t offset)
+{
+    static const char *const suffixes[] = {".snapshot", ".window"};
+    char name[SEGMENT_NAME_SIZE];
+    enum err e = E_OK;
+
+    for (int i = 0; i < 2 && e == E_OK; i++) {
+        segment_name(offset, suffixes[i], name);
+        e = os_dir_remove_file(dir, name);
+        e = e == E_NOT_FOUND ? E_OK : e;
+    }
+    return e;
+}
+
+/* A snapshot that says "none", at the begin of a segment, where it stays: no replay goes past it.
+ */
+static enum err write_none(struct log *log)
+{
+    struct log_point end = log_end_point(log);
+    struct log_snapshot none;
+    struct os_dir *dir;
+    enum err e = log_dir_open(log, &dir);
+
+    if (e != E_OK)
+        return e;
+    log_snapshot_init(&none);
+    for (size_t i = 0; i < log->snapshots.count && e == E_OK; i++)
+        e = remove_snapshot(dir, snapshot_at(log, i));
+    if (e == E_OK) {
+        vec_clear(&log->snapshots);
+        e = producer_encode(&log->producers, &none.producers);
+    }
+    if (e == E_OK)
+        e = write_snapshot(log, dir, log->end_offset, &none);
+    if (e == E_OK)
+        e = log_checkpoint_write(log, dir, &end, NULL);
+    log_snapshot_release(&none);
+    os_dir_close(dir);
+    return e;
+}
+
+enum err log_forget_producers(struct log *log, int64_t wall_ms, int32_t *aborted_out)
+{
+    const struct producer *open;
+    int32_t aborted = 0;
+    enum err e = log_refuses(log) ? E_BROKEN : E_OK;
+
+    while (e == E_OK && (open = find_open(log)) != NULL) {
+        e = append_abort(log, open, wall_ms);
+        aborted++;
+    }
+    if (e == E_OK)
+        e = log_roll(log);
+    if (e == E_OK)
+        e = log_sync(log);
+    if (e != E_OK)
+        return e;
+    producer_clear(&log->producers);
+    e = write_none(log);
+    if (e == E_OK)
+        *aborted_out = aborted;
+    return e == E_IO ? log_break(log, e) : e;
 }

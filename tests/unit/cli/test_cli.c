@@ -99,9 +99,9 @@ static void commands_are_found(void **state)
 /* Letters must not clash inside a command, and every line must fit a terminal. */
 static void tables_are_sound(void **state)
 {
-    static const struct cli_command *const ALL[] = {&cli_topic_create,   &cli_topic_list,
-                                                    &cli_topic_describe, &cli_topic_delete,
-                                                    &cli_produce,        &cli_consume};
+    static const struct cli_command *const ALL[] = {
+        &cli_topic_create, &cli_topic_list, &cli_topic_describe, &cli_topic_delete,
+        &cli_topic_adopt,  &cli_produce,    &cli_consume};
 
     for (size_t i = 0; i < sizeof(ALL) / sizeof(ALL[0]); i++) {
         char seen[64] = "bXvh"; /* the global ones */

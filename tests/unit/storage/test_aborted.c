@@ -285,7 +285,46 @@ static void a_range_ends_before_its_upper_bound(void **state)
     rig_close(&r);
 }
 
-TESTS(test_aborted, cmocka_unit_test(aborted_transactions_are_told),
+/* In another cluster producer ids are others', and nobody ends what was open. */
+static void a_log_forgets_its_producers(void **state)
+{
+    struct rig_batch b = {.count = 1, .value_size = 50, .producer_id = 9, .base_sequence = 5};
+    struct rig r;
+    int32_t aborted;
+
+    (void)state;
+    rig_open(&r);
+    b.timestamp_ms = r.wall_ms;
+    fill(&r);
+    append_data(&r, 4, 0); /* 12 */
+    append_data(&r, 5, 0);
+    assert_int_equal(rig_append(&r, &b, NULL), E_OK); /* 16 */
+    rig_reopen(&r);
+    assert_int_equal(log_forget_producers(r.log, r.wall_ms, &aborted), E_OK);
+    assert_int_equal(aborted, 2);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(log_end_offset(r.log), 19);
+        assert_int_equal(log_first_unstable_offset(r.log, 19), 19);
+        assert_int_equal(rig_check_aborted(&r), 5);
+        if (i == 0)
+            rig_reopen(&r);
+        else
+            rig_crash(&r);
+        if (i > 0)
+            assert_int_equal(rig_open_log(&r), E_OK);
+    }
+    append_data(&r, 4, 0); /* as if it were new */
+    b.base_sequence = 0;
+    assert_int_equal(rig_append(&r, &b, NULL), E_OK);
+    assert_int_equal(log_truncate(r.log, 21), E_OK); /* reads again who there is */
+    assert_int_equal(rig_append(&r, &b, NULL), E_OK);
+    assert_int_equal(log_forget_producers(r.log, r.wall_ms, &aborted), E_OK);
+    assert_int_equal(aborted, 1);
+    rig_close(&r);
+}
+
+TESTS(test_aborted, cmocka_unit_test(a_log_forgets_its_producers),
+      cmocka_unit_test(aborted_transactions_are_told),
       cmocka_unit_test(they_are_found_over_segments), cmocka_unit_test(a_cut_takes_them_along),
       cmocka_unit_test(a_damaged_index_is_made_anew),
       cmocka_unit_test(a_marker_counts_when_it_is_committed),
