@@ -478,6 +478,7 @@ static void settle_gaps(struct scan_state *st)
 static enum err finish(struct scan_state *st)
 {
     struct log *log = st->log;
+    struct segment *s = log_active(log);
     struct log_point end;
     enum err e;
 
@@ -493,7 +494,9 @@ static enum err finish(struct scan_state *st)
     if (e != E_OK)
         return e;
     end = log_end_point(log);
-    return log_checkpoint_write(log, st->dir, &end, NULL);
+    if (s->times.is_loaded) /* as at a close: perhaps there is nothing to close later */
+        e = time_index_add(&s->times, s->base_offset, s->max_timestamp, s->max_timestamp_offset);
+    return e == E_OK ? log_checkpoint_write(log, st->dir, &end, NULL) : e;
 }
 
 enum err recover_scan(struct log *log, struct os_dir *dir, int64_t window_bytes,
