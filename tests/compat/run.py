@@ -4,7 +4,7 @@
     tests/compat/run.py [CLIENT...] (--dlogd PATH | --broker HOST:PORT | --oracle)
                         [--full] [--json FILE] [--set name=value]...
 
-Without names: all clients; "debian" and "registry" name the two kinds. With --dlogd each client
+Without names: all clients and the files (files.py); "debian" and "registry" name the two kinds. With --dlogd each client
 gets a node of its own in a fresh folder; --oracle is an Apache Kafka broker instead, against
 which every point has to pass too. For each compression type that a client knows it writes
 records (keys, headers, timestamps, null and empty values), reads them back by assignment, and
@@ -24,7 +24,7 @@ from typing import Callable
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
-from compat import cache, oracle, records       # noqa: E402
+from compat import cache, files, oracle, records # noqa: E402
 from lib import node, tap, wire                 # noqa: E402
 
 PYTHON = "/usr/bin/python3"     # Debian's, which has Debian's client packages
@@ -216,10 +216,19 @@ def client_run(client, options, broker, readers, points):
 
 def clients_of(names):
     chosen = [c for c in CLIENTS if not names or c.name in names or c.kind in names]
-    unknown = set(names) - {c.name for c in CLIENTS} - {"debian", "registry"}
-    if unknown or not chosen:
-        sys.exit(f"unknown client {', '.join(unknown)}; there are {', '.join(c.name for c in CLIENTS)}")
+    unknown = set(names) - {c.name for c in CLIENTS} - {"debian", "registry", "files"}
+    if unknown or not (chosen or "files" in names):
+        sys.exit(f"unknown client {', '.join(unknown)}; there are files, {', '.join(c.name for c in CLIENTS)}")
     return chosen
+
+def files_run(options, points):
+    """Log directories that go from us to Apache Kafka and back; its line for the result file."""
+    began, first = time.monotonic(), len(points.lines)
+    failed = points.failed
+    files.run(points, options.dlogd)
+    return {"name": "compat files", "duration": round(time.monotonic() - began, 1),
+            "result": "FAIL" if points.failed > failed else "OK",
+            "stdout": "\n".join(points.lines[first:]) + "\n"}
 
 def readers_of(options):
     """Who reads what another client wrote: librdkafka, with --full everyone who can."""
@@ -254,6 +263,8 @@ def main():
             lines = [client_run(client, options, broker, readers, points) for client in clients]
     else:
         lines = [client_run(client, options, None, readers, points) for client in clients]
+    if options.dlogd and (not options.clients or "files" in options.clients or "registry" in options.clients):
+        lines.append(files_run(options, points))
     status = points.done()
     for line in lines:
         print(f"# {line['result']:4} {line['name']} in {line['duration']} s")
