@@ -252,7 +252,7 @@ class Files:
             ours.stop()
             for topic in topics:
                 self.compare(topic, f"{ours.data}/{topic}-0")
-                self.dump.directory(f"{ours.data}/{topic}-0")
+                self.dump_adopted(topic, f"{ours.data}/{topic}-0")
 
     def compare(self, topic, folder):
         theirs = self.path("clean", topic)
@@ -282,7 +282,12 @@ class Files:
                     self.expected_more(ours, topic)
             ours.stop()
             for topic in self.topics(kind):
-                self.dump.directory(f"{ours.data}/{topic}-0")
+                self.dump_adopted(topic, f"{ours.data}/{topic}-0")
+
+    def dump_adopted(self, topic, folder):
+        """Kafka's tool finds timestamps that mismatch in its own compacted files, which ours are equal to."""
+        if topic != "compacted":
+            self.dump.directory(folder)
 
     def expected_more(self, ours, topic):
         """It can be appended to; what was written is forgotten again with the node."""
