@@ -77,6 +77,49 @@ static void latencies_write(struct buf *out, const struct broker *broker, enum e
     mem_free(hists);
 }
 
+/* A label's text: backslash, quote and newline are escaped. */
+static void label_write(struct buf *out, const char *text, enum err *e)
+{
+    for (; *text != '\0' && *e == E_OK; text++) {
+        if (*text == '\n')
+            *e = buf_append(out, "\\n", 2);
+        else if (*text == '"' || *text == '\\')
+            *e = buf_printf(out, "\\%c", *text);
+        else
+            *e = buf_append(out, text, 1);
+    }
+}
+
+static int64_t disk_size(const struct broker_disk *disk)
+{
+    return disk->size_bytes;
+}
+
+static int64_t disk_free(const struct broker_disk *disk)
+{
+    return disk->free_bytes;
+}
+
+static int64_t disk_level(const struct broker_disk *disk)
+{
+    return disk->level;
+}
+
+/* One number of every data directory's disk. */
+static void disks_write(struct buf *out, const struct broker *broker, struct metric m,
+                        int64_t (*value)(const struct broker_disk *disk), enum err *e)
+{
+    head_write(out, m, e);
+    for (size_t i = 0; *e == E_OK && i < broker_disk_count(broker); i++) {
+        struct broker_disk disk = broker_disk(broker, i);
+
+        *e = buf_printf(out, "%s{directory=\"", m.name);
+        label_write(out, disk.path, e);
+        if (*e == E_OK)
+            *e = buf_printf(out, "\"} %" PRId64 "\n", value(&disk));
+    }
+}
+
 enum err metrics_write(struct buf *out, const struct broker *broker, const struct quorum *quorum)
 {
     struct broker_stats stats;
@@ -116,6 +159,18 @@ enum err metrics_write(struct buf *out, const struct broker *broker, const struc
                 (struct metric){"dlog_damaged_ranges_total", "counter",
                                 "Damaged ranges that the scrubber found."},
                 stats.damaged_ranges, &e);
+    disks_write(
+        out, broker,
+        (struct metric){"dlog_disk_size_bytes", "gauge", "The file system of a data directory."},
+        disk_size, &e);
+    disks_write(
+        out, broker,
+        (struct metric){"dlog_disk_free_bytes", "gauge", "What is free of it for the broker."},
+        disk_free, &e);
+    disks_write(out, broker,
+                (struct metric){"dlog_disk_level", "gauge",
+                                "0 ok, 1 warn, 2 producers throttled, 3 produce refused."},
+                disk_level, &e);
     requests_write(out, &stats, &e);
     latencies_write(out, broker, &e);
     return e;

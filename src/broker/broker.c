@@ -8,6 +8,8 @@
 #include "config/config.h"
 #include "net/loop.h"
 #include "os/os.h"
+#include "replica/manager.h"
+#include "storage/log_guard.h"
 #include "trace/trace.h"
 
 int broker_shard_count(const struct broker *broker)
@@ -18,10 +20,13 @@ int broker_shard_count(const struct broker *broker)
 enum err broker_open(const struct broker_options *options, struct broker **broker_out)
 {
     struct broker *b = mem_alloc_zero(sizeof(*b));
+    uint64_t seed;
     enum err e = E_OK;
 
     if (b == NULL)
         return E_NOMEM;
+    os_random(options->os, &seed, sizeof(seed));
+    broker_peers_init(&b->peers, config_i64(options->config, CONFIG_MAX_CONNECTIONS_PER_IP), seed);
     b->os = options->os;
     b->config = options->config;
     b->quorum = options->quorum;
@@ -63,6 +68,7 @@ static void early_close(struct broker *b)
         struct accepted *a = LIST_ENTRY(node, struct accepted, node);
 
         net_socket_close(a->socket);
+        broker_peer_leave(a->peer);
         mem_free(a);
     }
 }
@@ -75,6 +81,7 @@ void broker_close(struct broker *b)
     early_close(b);
     for (int i = 0; b->shards != NULL && i < b->shard_count; i++)
         shard_close(&b->shards[i]);
+    broker_peers_release(&b->peers);
     mem_free(b->shards);
     mem_free(b);
 }
@@ -86,9 +93,9 @@ static void accepted_run(struct loop_task *task)
 
     if (a->shard->is_draining) {
         net_socket_close(a->socket);
-        shard_session_refused(a->shard);
+        shard_session_refused(a->shard, a->peer);
     } else {
-        session_open(a->shard, a->socket, a->listener);
+        session_open(a);
     }
     mem_free(a);
 }
@@ -105,22 +112,38 @@ static void accepted_place(struct broker *b, struct accepted *a)
         loop_post(a->shard->loop, &a->task);
 }
 
+/* A socket that is not to be served. */
+static void accept_refuse(struct broker *b, struct accepted *a, const char *peer, const char *why)
+{
+    net_socket_close(a->socket);
+    shard_session_refused(&b->shards[0], a->peer);
+    shard_trace_refused(&b->shards[0], peer, why);
+    mem_free(a);
+}
+
 static void on_accept(void *ctx, struct net_socket *socket, const char *peer)
 {
     struct broker_listener *listener = ctx;
     struct broker *b = listener->broker;
-    bool is_full =
-        atomic_fetch_add_explicit(&b->connections, 1, memory_order_relaxed) >= b->connections_max;
-    struct accepted *a = is_full ? NULL : mem_alloc_zero(sizeof(*a));
+    int64_t count = atomic_fetch_add_explicit(&b->connections, 1, memory_order_relaxed);
+    struct accepted *a = mem_alloc_zero(sizeof(*a));
+    enum err e;
 
     if (a == NULL) {
         net_socket_close(socket);
-        shard_session_refused(&b->shards[0]);
+        shard_session_refused(&b->shards[0], NULL);
         return;
     }
     a->socket = socket;
     a->listener = listener;
-    if (b->shards_ready == b->shard_count)
+    e = count >= b->connections_max ? E_TOO_BIG : broker_peers_enter(&b->peers, peer, &a->peer);
+    if (e == E_TOO_BIG)
+        accept_refuse(b, a, peer, "max.connections");
+    else if (e == E_BUSY)
+        accept_refuse(b, a, peer, "max.connections.per.ip");
+    else if (e != E_OK)
+        accept_refuse(b, a, peer, err_text(e));
+    else if (b->shards_ready == b->shard_count)
         accepted_place(b, a);
     else
         list_push_back(&b->early, &a->node);
@@ -402,6 +425,22 @@ void broker_stats(const struct broker *b, struct broker_stats *stats_out)
             stats.requests[key] += counter_get(&shard->requests[key]);
     }
     *stats_out = stats;
+}
+
+size_t broker_disk_count(const struct broker *b)
+{
+    return replica_roots_count(b->roots);
+}
+
+struct broker_disk broker_disk(const struct broker *b, size_t index)
+{
+    const struct log_root *root = replica_roots_at(b->roots, index);
+    struct log_disk disk = log_root_disk(root);
+
+    return (struct broker_disk){.path = log_root_path(root),
+                                .level = (int)disk.level,
+                                .size_bytes = disk.size_bytes,
+                                .free_bytes = disk.free_bytes};
 }
 
 void broker_latency(const struct broker *b, struct hist *produce_out, struct hist *fetch_out)

@@ -86,6 +86,16 @@ struct broker_stats {
 };
 void broker_stats(const struct broker *broker, struct broker_stats *stats_out);
 
+/* For metrics: the disks of the data directories, as they were found last. */
+struct broker_disk {
+    const char *path; /* of the directory; lives as long as the roots */
+    int level;        /* 0 to 3: ok, warn, throttle, full (storage/log_guard.h) */
+    int64_t size_bytes;
+    int64_t free_bytes;
+};
+size_t broker_disk_count(const struct broker *broker);
+struct broker_disk broker_disk(const struct broker *broker, size_t index);
+
 /* For metrics: times of produce and fetch requests in us, all shards together. */
 struct hist;
 void broker_latency(const struct broker *broker, struct hist *produce_out, struct hist *fetch_out);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "broker/broker.h"
+#include "broker/peers_priv.h"
 #include "broker/shard_priv.h"
 #include "config/listener.h"
 #include "net/conn.h"
@@ -35,6 +36,7 @@ struct broker {
     int next_shard;              /* for the next connection */
     int64_t connections_max;     /* max.connections */
     _Atomic int64_t connections; /* open ones, of all shards */
+    struct broker_peers peers;   /* shard 0's loop, by which connections are counted */
     _Atomic bool is_ready;
 
     int shards_ready;       /* shard 0's loop, like all that follows */
@@ -81,4 +83,5 @@ struct accepted {
     struct broker_listener *listener;
     struct broker_shard *shard;
     struct net_socket *socket;
+    struct broker_peer *peer; /* may be NULL */
 };

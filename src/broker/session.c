@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/reader.h"
+#include "broker/broker_priv.h"
 #include "broker/dispatch_priv.h"
 #include "broker/request_priv.h"
 #include "broker/shard_priv.h"
@@ -220,9 +221,9 @@ static const struct conn_events SESSION_EVENTS = {
     .on_close = on_close,
 };
 
-void session_open(struct broker_shard *shard, struct net_socket *socket,
-                  const struct broker_listener *listener)
+void session_open(const struct accepted *accepted)
 {
+    struct broker_shard *shard = accepted->shard;
     struct session *s = mem_alloc_zero(sizeof(*s));
     struct conn_options options = {
         .receive_bytes_max = FRAME_PREFIX_SIZE + (size_t)shard->frame_bytes_max,
@@ -233,16 +234,17 @@ void session_open(struct broker_shard *shard, struct net_socket *socket,
     };
 
     if (s == NULL) {
-        net_socket_close(socket);
-        shard_session_refused(shard);
+        net_socket_close(accepted->socket);
+        shard_session_refused(shard, accepted->peer);
         return;
     }
     s->shard = shard;
-    s->listener = listener;
+    s->listener = accepted->listener;
+    s->peer = accepted->peer;
     list_init(&s->requests);
-    if (conn_open(shard->loop, socket, &options, &SESSION_EVENTS, s, &s->conn) != E_OK) {
+    if (conn_open(shard->loop, accepted->socket, &options, &SESSION_EVENTS, s, &s->conn) != E_OK) {
         mem_free(s);
-        shard_session_refused(shard);
+        shard_session_refused(shard, accepted->peer);
         return;
     }
     conn_expect(s->conn, FRAME_PREFIX_SIZE);

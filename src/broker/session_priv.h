@@ -6,10 +6,11 @@
 
 #include "base/list.h"
 
+struct accepted;
 struct broker_listener;
+struct broker_peer;
 struct broker_shard;
 struct conn;
-struct net_socket;
 struct request;
 
 /*
@@ -34,6 +35,7 @@ struct session {
     struct broker_shard *shard;
     struct conn *conn;
     const struct broker_listener *listener; /* that it came in through */
+    struct broker_peer *peer;               /* by which it is counted; may be NULL */
     struct list_node requests;              /* in order of arrival */
     int request_count;
     size_t held_bytes; /* of the requests in line, and of their answers */
@@ -42,9 +44,8 @@ struct session {
     bool is_paused;
 };
 
-/* Takes the socket, also when it fails. */
-void session_open(struct broker_shard *shard, struct net_socket *socket,
-                  const struct broker_listener *listener);
+/* Takes the socket, also when it fails; `accepted` stays the caller's. */
+void session_open(const struct accepted *accepted);
 
 /* `req` has its answer: send every one whose turn has come. */
 void session_answered(struct session *session, struct request *req);

@@ -76,12 +76,14 @@ void shard_remove_session(struct broker_shard *shard, struct session *session)
 {
     list_remove(&session->node);
     counter_add(&shard->connections_closed, 1);
+    broker_peer_leave(session->peer);
     atomic_fetch_sub_explicit(&shard->broker->connections, 1, memory_order_relaxed);
 }
 
-void shard_session_refused(struct broker_shard *shard)
+void shard_session_refused(struct broker_shard *shard, struct broker_peer *peer)
 {
     counter_add(&shard->connections_refused, 1);
+    broker_peer_leave(peer);
     atomic_fetch_sub_explicit(&shard->broker->connections, 1, memory_order_relaxed);
 }
 
@@ -104,6 +106,14 @@ void shard_trace_session(struct broker_shard *shard, const struct session *sessi
         trace_event(shard->broker->trace, TRACE_INFO, TRACE_BROKER, "connection_dropped",
                     TRACE_FIELDS(trace_text("peer", conn_peer(session->conn)),
                                  trace_text("reason", reason)));
+}
+
+void shard_trace_refused(struct broker_shard *shard, const char *peer, const char *reason)
+{
+    if (trace_limit_pass(&shard->dropped_limit, shard->broker->trace, TRACE_WARN, TRACE_BROKER,
+                         "connection_refused"))
+        trace_event(shard->broker->trace, TRACE_WARN, TRACE_BROKER, "connection_refused",
+                    TRACE_FIELDS(trace_text("peer", peer), trace_text("reason", reason)));
 }
 
 /* Topic settings. */

@@ -20,6 +20,7 @@
 #include "wire/error.h"
 
 struct broker;
+struct broker_peer;
 struct config_topic;
 struct coord;
 struct fetch_sessions;
@@ -85,10 +86,11 @@ struct broker_shard {
 
 void shard_add_session(struct broker_shard *shard, struct session *session);
 void shard_remove_session(struct broker_shard *shard, struct session *session);
-void shard_session_refused(struct broker_shard *shard);
+void shard_session_refused(struct broker_shard *shard, struct broker_peer *peer);
 void shard_count_request(struct broker_shard *shard, const struct request *req);
 void shard_trace_session(struct broker_shard *shard, const struct session *session,
                          const char *reason);
+void shard_trace_refused(struct broker_shard *shard, const char *peer, const char *reason);
 
 /* The shard that owns the partition. */
 struct broker_shard *shard_of(const struct broker_shard *shard, struct uuid topic_id,

@@ -149,6 +149,7 @@ static struct unit_append *append_new(struct coord_unit *unit, size_t size_max)
         return NULL;
     a->unit = unit;
     a->append.acks = -1;
+    a->append.may_use_reserve = true; /* groups and transactions go on when the disk is full */
     a->append.done = append_done;
     buf_init(&a->bytes, size_max);
     return a;

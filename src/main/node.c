@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "config/listener.h"
 #include "net/loop.h"
+#include "os/os.h"
 #include "os/thread.h"
 #include "quorum/quorum.h"
 #include "replica/manager.h"
@@ -196,8 +197,10 @@ static enum err parts_open(struct node *n, const struct node_options *options,
         e = loops_open(n);
     if (e == E_OK)
         e = replica_roots_open(n->os, n->data_dirs, n->data_dir_count, &n->roots, report);
-    if (e == E_OK)
+    if (e == E_OK) {
+        replica_roots_guard(n->roots, n->config, os_wall_ms(n->os));
         e = cluster_open(n, report);
+    }
     if (e == E_OK)
         e = doors_open(n, report);
     return e;

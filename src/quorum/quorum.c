@@ -106,6 +106,7 @@ static void commit_append(struct quorum *q, struct quorum_commit *c)
         .bytes = c->bytes.at,
         .size = c->bytes.size,
         .acks = -1,
+        .may_use_reserve = true, /* a topic can be deleted when the disk is full */
         .wall_ms = os_wall_ms(loop_os(q->loop)),
         .done = on_append_done,
     };

@@ -270,6 +270,12 @@ void replica_cleaner_init(struct replica_cleaner *c, struct replica_manager *m)
         look_later(c);
 }
 
+void replica_cleaner_hurry(struct replica_cleaner *c)
+{
+    if (c->partition == NULL && c->manager->options.cleaner_pool != NULL)
+        wait_until(c, loop_now_ms(c->manager->loop));
+}
+
 void replica_cleaner_stop(struct replica_cleaner *c)
 {
     enum err e;

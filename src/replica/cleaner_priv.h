@@ -38,6 +38,9 @@ struct replica_cleaner {
 
 void replica_cleaner_init(struct replica_cleaner *c, struct replica_manager *m);
 
+/* A disk gets full: look now what is due. */
+void replica_cleaner_hurry(struct replica_cleaner *c);
+
 /* Give up what is running; the pool has stopped, or nothing is on it. */
 void replica_cleaner_stop(struct replica_cleaner *c);
 

@@ -11,13 +11,15 @@
 #include "config/topic.h"
 #include "net/loop.h"
 #include "os/os.h"
+#include "replica/guard_priv.h"
 #include "replica/manager_priv.h"
 #include "replica/scrub_priv.h"
 #include "trace/trace.h"
 
 enum {
-    MAINTAIN_AT_ONCE = 16, /* partitions in one tick, so that no turn gets long */
-    MAINTAIN_TICK_MS = 10, /* the least */
+    MAINTAIN_AT_ONCE = 16,    /* partitions in one tick, so that no turn gets long */
+    MAINTAIN_TICK_MS = 10,    /* the least */
+    MAINTAIN_SHORT_MS = 1000, /* for all, at most, when a disk gets full */
 };
 
 /* Routing must not change between releases of a running cluster's tools; it is not on disk. */
@@ -444,8 +446,11 @@ static void maintain_later(struct replica_manager *m)
 {
     int64_t interval_ms = config_i64(m->options.config, CONFIG_LOG_RETENTION_CHECK_MS);
     int64_t ticks = (int64_t)m->entries.count / MAINTAIN_AT_ONCE + 1;
-    int64_t wait_ms = interval_ms / ticks;
+    int64_t wait_ms;
 
+    if (replica_guard_is_short(m->guard) && interval_ms > MAINTAIN_SHORT_MS)
+        interval_ms = MAINTAIN_SHORT_MS;
+    wait_ms = interval_ms / ticks;
     if (wait_ms < MAINTAIN_TICK_MS)
         wait_ms = MAINTAIN_TICK_MS;
     if (wait_ms > INT32_MAX)
@@ -468,6 +473,14 @@ static void on_maintain(struct loop_timer *timer)
     maintain_later(m);
 }
 
+static void on_short(void *ctx)
+{
+    struct replica_manager *m = ctx;
+
+    loop_timer_start(m->loop, &m->maintain_timer, loop_now_ms(m->loop));
+    replica_cleaner_hurry(&m->cleaner);
+}
+
 /* The whole */
 
 enum err replica_manager_open(const struct replica_manager_options *options,
@@ -479,13 +492,17 @@ enum err replica_manager_open(const struct replica_manager_options *options,
 
     if (m == NULL)
         return E_NOMEM;
-    e = replica_scrub_open(options->shard, options->config, &m->scrub);
+    assert(options->shard_index >= 0 && options->shard_index < options->shard_count);
+    m->options = *options;
+    e = replica_guard_open(
+        &m->options, &(struct replica_guard_events){.on_short = on_short, .ctx = m}, &m->guard);
+    if (e == E_OK)
+        e = replica_scrub_open(options->shard, options->config, &m->scrub);
     if (e != E_OK) {
+        replica_guard_close(m->guard);
         mem_free(m);
         return e;
     }
-    assert(options->shard_index >= 0 && options->shard_index < options->shard_count);
-    m->options = *options;
     m->loop = replica_shard_loop(options->shard);
     os_random(loop_os(m->loop), &seed, sizeof(seed));
     map_slice_init_borrowing(&m->entries, seed);
@@ -505,6 +522,7 @@ void replica_manager_close(struct replica_manager *manager)
     if (manager == NULL)
         return;
     replica_scrub_close(manager->scrub);
+    replica_guard_close(manager->guard);
     loop_timer_stop(manager->loop, &manager->maintain_timer);
     replica_cleaner_stop(&manager->cleaner);
     replica_opening_stop(manager);

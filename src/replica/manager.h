@@ -35,6 +35,9 @@ struct replica_roots;
 NODISCARD enum err replica_roots_open(struct os *os, const char *const *paths, size_t count,
                                       struct replica_roots **roots_out, struct report *report);
 void replica_roots_close(struct replica_roots *roots);
+
+/* Watch the disks, by the settings disk.*; before the first partition is opened. */
+void replica_roots_guard(struct replica_roots *roots, const struct config *config, int64_t wall_ms);
 size_t replica_roots_count(const struct replica_roots *roots);
 struct log_root *replica_roots_at(const struct replica_roots *roots, size_t index);
 

@@ -79,6 +79,7 @@ struct replica_manager {
     struct log_options known_options; /* of that topic, while the image stays as it is */
     struct log_compact_options known_compact_options;
     struct replica_scrub *scrub;
+    struct replica_guard *guard;
     size_t offline_count;
     bool is_started;
     struct loop_timer maintain_timer;

@@ -9,6 +9,7 @@
 #include "os/os.h"
 #include "replica/partition_priv.h"
 #include "storage/log_compact.h"
+#include "storage/log_guard.h"
 #include "trace/trace.h"
 
 enum { NAME_SIZE_MAX = 300 }; /* a topic of 249 and an index */
@@ -129,6 +130,7 @@ void partition_append(struct partition *p, struct partition_append *op)
         .bytes = op->bytes,
         .size = op->size,
         .leader_epoch = p->leader_epoch,
+        .may_use_reserve = op->may_use_reserve,
         .wall_ms = op->wall_ms,
     };
 
@@ -394,6 +396,11 @@ struct log *partition_log(struct partition *p)
 int32_t partition_leader_epoch(const struct partition *p)
 {
     return p->leader_epoch;
+}
+
+int32_t partition_pause_ms(const struct partition *p)
+{
+    return log_root_pause_ms(p->root);
 }
 
 enum err partition_lead(struct partition *p, int32_t leader_epoch)

@@ -138,6 +138,9 @@ const char *partition_topic(const struct partition *p);
 struct log *partition_log(struct partition *p);
 int32_t partition_leader_epoch(const struct partition *p);
 
+/* How long a producer is to be made to wait because its disk gets full; 0: not at all. */
+int32_t partition_pause_ms(const struct partition *p);
+
 /* Lead it in a newer epoch; an older one is ignored. */
 NODISCARD enum err partition_lead(struct partition *p, int32_t leader_epoch);
 
@@ -164,6 +167,7 @@ struct partition_append {
     uint8_t *bytes; /* whole validated batches; offsets are written into them */
     size_t size;
     int16_t acks;
+    bool may_use_reserve; /* as in log_append: goes on when the disk is full */
     int64_t wall_ms;
     void (*done)(struct partition_append *op);
     void *ctx;

@@ -209,7 +209,8 @@ struct log_append {
     size_t size;
     int32_t leader_epoch;
     bool is_replica;
-    int64_t wall_ms; /* for segment age and producer expiry */
+    bool may_use_reserve; /* of the disk (log_guard.h): what must go on when it is full */
+    int64_t wall_ms;      /* for segment age and producer expiry */
 };
 
 struct log_appended {

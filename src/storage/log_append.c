@@ -247,7 +247,8 @@ static void allocate_ahead(struct log *log, struct segment *s, int64_t size)
 {
     int64_t want = s->size + size;
 
-    if (!log->options.preallocate || want <= s->allocated)
+    if (!log->options.preallocate || want <= s->allocated ||
+        log_root_disk(log->root).level >= LOG_DISK_WARN)
         return;
     if (s->allocated < s->size)
         s->allocated = s->size;
@@ -365,6 +366,9 @@ enum err log_append(struct log *log, const struct log_append *append,
         return e;
     if (!append->is_replica && (int64_t)append->size > log->options.segment_bytes)
         return E_TOO_BIG;
+    if (!append->may_use_reserve &&
+        !log_guard_admits(log->root, (int64_t)append->size, append->wall_ms))
+        return E_NO_SPACE;
     e = log_use_indexes(log, log_active(log));
     if (e == E_OK)
         e = log_use_aborted(log, log_active(log), log->end_offset);

@@ -8,6 +8,7 @@
 #include "base/vec.h"
 #include "storage/epoch.h"
 #include "storage/log.h"
+#include "storage/log_guard.h"
 #include "storage/producer.h"
 #include "storage/segment.h"
 
@@ -29,11 +30,25 @@ enum {
 #define LOG_METADATA_NAME   "partition.metadata"
 #define LOG_FORMAT_NAME     "dlog.format"
 
+/* What log_guard.c knows of a disk; limits and is_on stand before the first log is opened. */
+struct log_guard {
+    struct log_disk_limits limits;
+    bool is_on;
+    atomic_flag is_asking;
+    atomic_int level;
+    atomic_int pause_ms;
+    atomic_int_fast64_t budget_bytes; /* to be appended before the next question */
+    atomic_int_fast64_t asked_ms;     /* wall time */
+    atomic_int_fast64_t size_bytes;
+    atomic_int_fast64_t free_bytes;
+};
+
 struct log_root {
     struct os *os;
     struct os_dir *dir;
     struct os_lock *lock;
     char *path;
+    struct log_guard guard;
     atomic_bool is_broken;
     atomic_uint_fast64_t made_count;    /* logs made here by this process */
     atomic_uint_fast64_t durable_count; /* of them, the first so many have durable names */
@@ -186,6 +201,14 @@ void log_memo_add(struct log *log, const struct segment *s, int64_t offset, int6
 
 /* Largest timestamp over all segments, anew. */
 void log_refresh_max_timestamp(struct log *log);
+
+/* ---- log_guard.c ---- */
+
+/* Off: no limits. */
+void log_guard_init(struct log_guard *g);
+
+/* May `size` bytes be appended that may not use the reserve? */
+bool log_guard_admits(struct log_root *root, int64_t size, int64_t wall_ms);
 
 /* ---- log_create.c ---- */
 

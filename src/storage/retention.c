@@ -143,13 +143,18 @@ static bool must_roll_now(const struct log *log, int64_t limit_offset)
     return log->options.is_deleted && is_expired(log, s) && limit_offset >= log->end_offset;
 }
 
+/* Readers hold the files they read: the delay is a courtesy that a full disk ends. */
+static bool is_due(const struct log *log, const struct log_deletion *d, int64_t wall_ms)
+{
+    return d->due_ms <= wall_ms || log_root_disk(log->root).level >= LOG_DISK_WARN;
+}
+
 static enum err remove_due(struct log *log, int64_t wall_ms)
 {
     struct os_dir *dir;
     enum err e;
 
-    if (log->deletions.count == 0 ||
-        ((struct log_deletion *)vec_at(&log->deletions, 0))->due_ms > wall_ms)
+    if (log->deletions.count == 0 || !is_due(log, vec_at(&log->deletions, 0), wall_ms))
         return E_OK;
     e = log_dir_open(log, &dir);
     if (e != E_OK)
@@ -157,7 +162,7 @@ static enum err remove_due(struct log *log, int64_t wall_ms)
     while (e == E_OK && log->deletions.count > 0) {
         const struct log_deletion *d = vec_at(&log->deletions, 0);
 
-        if (d->due_ms > wall_ms)
+        if (!is_due(log, d, wall_ms))
             break;
         for (int i = 0; i < SEGMENT_SUFFIX_COUNT && e == E_OK; i++) {
             char name[SEGMENT_NAME_SIZE], suffix[SEGMENT_NAME_SIZE / 2];

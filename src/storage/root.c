@@ -30,6 +30,7 @@ enum err log_root_open(struct os *os, const char *path, struct log_root **root_o
     if (root == NULL)
         goto out;
     root->os = os;
+    log_guard_init(&root->guard);
     atomic_init(&root->is_broken, false);
     atomic_init(&root->made_count, 0);
     atomic_init(&root->durable_count, 0);

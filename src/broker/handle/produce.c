@@ -20,9 +20,15 @@
  *       -> produce_answer when the last group is back
  *
  * A partition of another shard costs a copy of its records and a hop.
+ *
+ * When a disk gets full the answer is held back a little and says how long the client should
+ * leave us alone (KIP-219): not every client listens, but every client waits for its answer.
  */
 
 enum { ZSTD_VERSION_MIN = 7, TOPIC_ID_VERSION_MIN = 13 };
+
+/* Of a pause we wait one half, and the client the whole if it knows how. */
+enum { HOLD_SHARE = 2 };
 
 /* One partition of the request. */
 struct part {
@@ -44,6 +50,7 @@ struct group {
     struct part *parts;
     struct part **tail;
     int pending;
+    int32_t pause_ms; /* the longest of its partitions' disks */
 };
 
 struct produce {
@@ -52,6 +59,8 @@ struct produce {
     struct part *parts; /* in the order of the request */
     struct group **groups;
     int pending; /* groups */
+    int32_t pause_ms;
+    struct loop_timer hold; /* ends the pause */
     bool has_failed;
 };
 
@@ -78,8 +87,12 @@ static enum wire_error append_error(enum err e)
         return WIRE_ERROR_NOT_LEADER_OR_FOLLOWER;
     case E_CORRUPT:
         return WIRE_ERROR_CORRUPT_MESSAGE;
+    case E_NO_SPACE:
+        /* Retried by every client until its delivery timeout, in order, with no search for
+         * another leader: docs/protocol.md. */
+        return WIRE_ERROR_NOT_ENOUGH_REPLICAS;
     default:
-        return WIRE_ERROR_KAFKA_STORAGE_ERROR; /* retriable: broken disk, full disk */
+        return WIRE_ERROR_KAFKA_STORAGE_ERROR; /* retriable: broken disk */
     }
 }
 
@@ -165,8 +178,13 @@ static void append_done(struct partition_append *op)
     struct partition *partition;
 
     part->error = append_error(op->err);
-    if (shard_partition(group->call.to, part->topic_id, part->index, &partition) == E_OK)
+    if (op->err == E_NO_SPACE)
+        part->message = "the broker's disk is full; it takes records again once there is room";
+    if (shard_partition(group->call.to, part->topic_id, part->index, &partition) == E_OK) {
         part->log_start_offset = log_start_offset(partition_log(partition));
+        if (partition_pause_ms(partition) > group->pause_ms)
+            group->pause_ms = partition_pause_ms(partition);
+    }
     if (--group->pending == 0)
         call_return(&group->call);
 }
@@ -231,6 +249,7 @@ static void produce_answer(struct produce *p)
         return;
     }
     wire_produce_response_init(&out);
+    out.throttle_time_ms = p->pause_ms;
     out.responses =
         arena_alloc_array(&req->arena, (size_t)p->in.topic_data_count, sizeof(*out.responses));
     if (out.responses == NULL) {
@@ -257,6 +276,39 @@ static void produce_answer(struct produce *p)
     request_answer_finish(req, &w);
 }
 
+static void hold_over(struct loop_timer *timer)
+{
+    struct produce *p = LIST_ENTRY(timer, struct produce, hold);
+
+    p->req->hurry = NULL;
+    produce_answer(p);
+}
+
+/* The connection is gone, or the broker stops. */
+static void hold_hurry(struct request *req)
+{
+    struct produce *p = req->work;
+
+    loop_timer_stop(req->shard->loop, &p->hold);
+    hold_over(&p->hold);
+}
+
+/* All is appended, or refused. */
+static void produce_end(struct produce *p)
+{
+    struct request *req = p->req;
+    struct loop *loop = req->shard->loop;
+
+    if (p->pause_ms == 0 || req->session == NULL || req->shard->is_draining) {
+        produce_answer(p);
+        return;
+    }
+    req->work = p;
+    req->hurry = hold_hurry;
+    p->hold.fire = hold_over;
+    loop_timer_start(loop, &p->hold, loop_now_ms(loop) + p->pause_ms / HOLD_SHARE);
+}
+
 static void group_done(struct call *call)
 {
     struct group *group = LIST_ENTRY(call, struct group, call);
@@ -268,8 +320,10 @@ static void group_done(struct call *call)
         else
             counter_add(&p->req->shard->bytes_in, part->append.size);
     }
+    if (group->pause_ms > p->pause_ms)
+        p->pause_ms = group->pause_ms;
     if (--p->pending == 0)
-        produce_answer(p);
+        produce_end(p);
 }
 
 /* Put a checked part where its owner will append it; false when memory is out. */
@@ -429,5 +483,5 @@ void handle_produce(struct request *req)
         }
     }
     if (--p->pending == 0)
-        produce_answer(p);
+        produce_end(p);
 }

@@ -59,6 +59,7 @@ static void open_parts(struct rig *r)
         assert_int_equal(loop_open(r->os, &r->loops[i]), E_OK);
     assert_int_equal(os_pool_open(r->os, 4, &r->pool), E_OK);
     assert_int_equal(replica_roots_open(r->os, paths, 1, &r->roots, &report), E_OK);
+    replica_roots_guard(r->roots, r->config, os_wall_ms(r->os));
     quorum.loop = r->controller;
     quorum.roots = r->roots;
     assert_int_equal(quorum_open(&quorum, &r->quorum, &report), E_OK);
