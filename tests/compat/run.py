@@ -15,7 +15,8 @@ Output is TAP; FILE gets a line of JSON per client in the form of meson's test l
 
 A client is a program with these commands (records.py has the form of FILE and of the output):
     produce BOOTSTRAP TOPIC CODEC FILE [idempotent]    ends when all is acknowledged
-    consume BOOTSTRAP TOPIC COUNT                      prints COUNT records
+    consume BOOTSTRAP TOPIC COUNT [GROUP]              prints COUNT records, by assignment or as a
+                                                       member of GROUP, which commits and leaves
     admin BOOTSTRAP    version
 """
 import argparse, json, os, subprocess, sys, tempfile, time
@@ -25,7 +26,7 @@ from typing import Callable
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 from compat import cache, files, oracle, records # noqa: E402
-from lib import node, tap, wire                 # noqa: E402
+from lib import message, node, tap, wire                 # noqa: E402
 
 PYTHON = "/usr/bin/python3"     # Debian's, which has Debian's client packages
 CLIENTS_DIR = os.path.join(HERE, "clients")
@@ -38,7 +39,8 @@ class Client:
     kind: str                               # debian or registry
     setup: Callable[[], list]               # returns the command; raises cache.Unavailable
     codecs: tuple = ALL
-    consumes: bool = True
+    consumes: bool = True                   # by assignment
+    groups: bool = True                     # as a member of a group
     idempotent: bool = True                 # has a switch for it; those without have it always on, or never
     admin: bool = False
     records: Callable = records.binary
@@ -84,7 +86,7 @@ def node_setup(name, version_min):
     return setup
 
 CLIENTS = [
-    Client("kcat", "debian", kcat_setup, records=records.text),
+    Client("kcat", "debian", kcat_setup, records=records.text, groups=False),
     Client("confluent-kafka-debian", "debian",
            debian_python("confluent_kafka", "python3-confluent-kafka", "confluent.py"), admin=True),
     Client("kafka-python-debian", "debian", debian_python("kafka", "python3-kafka", "kafka_python.py"),
@@ -92,7 +94,7 @@ CLIENTS = [
     Client("confluent-kafka", "registry", confluent_newest, admin=True),
     Client("java", "registry", java_setup, admin=True),
     Client("franz-go", "registry", lambda: [cache.go("franz-go", script("franz-go"), (1, 21))]),
-    Client("sarama", "registry", lambda: [cache.go("sarama", script("sarama"), (1, 21))]),
+    Client("sarama", "registry", lambda: [cache.go("sarama", script("sarama"), (1, 21))], groups=False),
     Client("kafkajs", "registry", node_setup("kafkajs", (14,)), codecs=("none", "gzip", "snappy"), consumes=False,
            limits={"null_header": False, "duplicate_header": False}),
     Client("platformatic", "registry", node_setup("platformatic", (20, 19, 4)),
@@ -148,6 +150,19 @@ class Run:
         output = command_run(command, "consume", self.broker.bootstrap, topic, str(len(sent)))
         records.compare(sent, [records.decode(line, True) for line in output.splitlines()])
 
+    def consume_in_group(self, topic):
+        """What was read through a group is what was written, and all of it is committed."""
+        sent, group = self.topics[topic], f"group-{topic}"
+        output = command_run(self.command, "consume", self.broker.bootstrap, topic, str(len(sent)), group)
+        records.compare(sent, [records.decode(line, True) for line in output.splitlines()])
+        host, port = self.broker.bootstrap.rsplit(":", 1)
+        with wire.Connection(int(port), host) as connection:
+            connection.send(wire.frame(message.encode("offset_fetch", 8, {
+                "groups": [{"group_id": group, "topics": None}], "require_stable": True})))
+            answer = message.decode("offset_fetch", 8, connection.answer())
+        committed = sum(p["committed_offset"] for t in answer["groups"][0]["topics"] for p in t["partitions"])
+        assert committed == len(sent), f"{committed} of {len(sent)} committed: {answer}"
+
     def codec_points(self, codec, mode=""):
         name = f"{self.client.name}: {codec}{mode and ', '}{mode}"
         topic = self.points.run(f"{name}: produce", self.produce, codec, mode)
@@ -155,6 +170,8 @@ class Run:
             return
         if self.client.consumes:
             self.points.run(f"{name}: consume", self.consume, topic, self.command)
+        if self.client.groups and codec == self.client.codecs[0] and not mode:
+            self.points.run(f"{name}: consume in a group", self.consume_in_group, topic)
         for reader, command in self.readers.items():
             if reader != self.client.name:
                 self.points.run(f"{name}: {reader} reads it", self.consume, topic, command)

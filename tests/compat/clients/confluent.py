@@ -2,7 +2,7 @@
 """confluent-kafka (librdkafka): produce, consume and a little administration.
 
     confluent.py produce BOOTSTRAP TOPIC CODEC FILE [idempotent]
-    confluent.py consume BOOTSTRAP TOPIC COUNT
+    confluent.py consume BOOTSTRAP TOPIC COUNT [GROUP]
     confluent.py admin BOOTSTRAP
     confluent.py version
 """
@@ -34,10 +34,17 @@ def produce(bootstrap, topic, codec, path, mode=""):
     assert not errors, errors[0]
     assert len(done) == len(sent), f"{len(done)} of {len(sent)} acknowledged"
 
-def consume(bootstrap, topic, count):
-    consumer = ck.Consumer({"bootstrap.servers": bootstrap, "group.id": "assigned-only", "check.crcs": True,
-                            "enable.auto.commit": False, "auto.offset.reset": "error"})
-    consumer.assign([ck.TopicPartition(topic, p, ck.OFFSET_BEGINNING) for p in range(records.PARTITIONS)])
+def consumer_of(bootstrap, topic, group):
+    consumer = ck.Consumer({"bootstrap.servers": bootstrap, "group.id": group or "assigned-only", "check.crcs": True,
+                            "enable.auto.commit": False, "auto.offset.reset": "earliest" if group else "error"})
+    if group:
+        consumer.subscribe([topic])
+    else:
+        consumer.assign([ck.TopicPartition(topic, p, ck.OFFSET_BEGINNING) for p in range(records.PARTITIONS)])
+    return consumer
+
+def consume(bootstrap, topic, count, group=None):
+    consumer = consumer_of(bootstrap, topic, group)
     end = time.monotonic() + WAIT_S
     left = int(count)
     while left:
@@ -51,6 +58,8 @@ def consume(bootstrap, topic, count):
         print(records.encode(records.Record(message.partition(), timestamp, message.key(), message.value(),
                                             tuple(message.headers() or ()), message.offset()), True))
         left -= 1
+    if group:
+        consumer.commit(asynchronous=False)
     consumer.close()
     sys.stdout.flush()
     # Version 1.7 gives away None once too often per null header: its interpreter cannot end well.

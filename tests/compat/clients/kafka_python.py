@@ -18,11 +18,15 @@ def produce(bootstrap, topic, codec, path, mode=""):
         future.get(WAIT_S)
     producer.close()
 
-def consume(bootstrap, topic, count):
+def consume(bootstrap, topic, count, group=None):
     consumer = kafka.KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, check_crcs=True,
-                                   auto_offset_reset="none", consumer_timeout_ms=WAIT_S * 1000)
-    consumer.assign([kafka.TopicPartition(topic, p) for p in range(records.PARTITIONS)])
-    consumer.seek_to_beginning()
+                                   group_id=group, auto_offset_reset="earliest" if group else "none",
+                                   consumer_timeout_ms=WAIT_S * 1000)
+    if group:
+        consumer.subscribe([topic])
+    else:
+        consumer.assign([kafka.TopicPartition(topic, p) for p in range(records.PARTITIONS)])
+        consumer.seek_to_beginning()
     left = int(count)
     for message in consumer:
         assert message.timestamp_type == 0, f"timestamp type {message.timestamp_type}"
@@ -32,6 +36,8 @@ def consume(bootstrap, topic, count):
         if not left:
             break
     assert not left, f"{left} records missing"
+    if group:
+        consumer.commit()
     consumer.close()
 
 def version():

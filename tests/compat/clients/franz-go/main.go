@@ -75,13 +75,23 @@ func produce(ctx context.Context, bootstrap, topic, codec, path string) {
 	check(client.ProduceSync(ctx, records...).FirstErr())
 }
 
-func consume(ctx context.Context, bootstrap, topic string, count int) {
+func assigned(topic string) kgo.Opt {
 	offsets := make(map[int32]kgo.Offset)
 	for i := int32(0); i < partitions; i++ {
 		offsets[i] = kgo.NewOffset().At(0)
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets}))
+	return kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets})
+}
+
+func consume(ctx context.Context, bootstrap, topic string, count int, group string) {
+	options := []kgo.Opt{kgo.SeedBrokers(bootstrap)}
+	if group == "" {
+		options = append(options, assigned(topic))
+	} else {
+		options = append(options, kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit(),
+			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	}
+	client, err := kgo.NewClient(options...)
 	check(err)
 	defer client.Close()
 	out := bufio.NewWriter(os.Stdout)
@@ -98,6 +108,9 @@ func consume(ctx context.Context, bootstrap, topic string, count int) {
 				record.Timestamp.UnixMilli(), encode(record.Key), encode(record.Value), strings.Join(headers, ","))
 			count--
 		})
+	}
+	if group != "" {
+		check(client.CommitUncommittedOffsets(ctx))
 	}
 }
 
@@ -119,7 +132,11 @@ func main() {
 	case "consume":
 		count, err := strconv.Atoi(args[4])
 		check(err)
-		consume(ctx, args[2], args[3], count)
+		group := ""
+		if len(args) > 5 {
+			group = args[5]
+		}
+		consume(ctx, args[2], args[3], count, group)
 	case "version":
 		version()
 	}

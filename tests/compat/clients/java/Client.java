@@ -21,7 +21,11 @@ import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.RangeAssignor;
+import org.apache.kafka.clients.consumer.RoundRobinAssignor;
+import org.apache.kafka.clients.consumer.StickyAssignor;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
@@ -95,22 +99,40 @@ public final class Client {
         for (int i = 0; i < PARTITIONS; i++) {
             partitions.add(new TopicPartition(topic, i));
         }
-        PrintWriter out = new PrintWriter(new BufferedWriter(new OutputStreamWriter(System.out)));
         try (KafkaConsumer<byte[], byte[]> consumer = new KafkaConsumer<>(Map.of("bootstrap.servers", bootstrap,
                  "enable.auto.commit", false), new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
             consumer.assign(partitions);
             consumer.seekToBeginning(partitions);
-            long end = System.nanoTime() + WAIT.toNanos();
-            int left = count;
-            while (left > 0) {
-                check(System.nanoTime() < end, left + " records missing");
-                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofSeconds(1))) {
-                    out.println(line(record));
-                    left--;
-                }
-            }
+            print(consumer, count);
             long total = consumer.endOffsets(partitions).values().stream().mapToLong(Long::longValue).sum();
             check(total == count, "end offsets add up to " + total + ", not " + count);
+        }
+    }
+
+    /** Through a group, with every assignor in its list. */
+    private static void consumeInGroup(String bootstrap, String topic, int count, String group) {
+        String assignors = String.join(",", CooperativeStickyAssignor.class.getName(), RangeAssignor.class.getName(),
+            RoundRobinAssignor.class.getName(), StickyAssignor.class.getName());
+        try (KafkaConsumer<byte[], byte[]> consumer = new KafkaConsumer<>(Map.of("bootstrap.servers", bootstrap,
+                 "enable.auto.commit", false, "group.id", group, "auto.offset.reset", "earliest",
+                 "partition.assignment.strategy", assignors),
+                 new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+            consumer.subscribe(List.of(topic));
+            print(consumer, count);
+            consumer.commitSync();
+        }
+    }
+
+    private static void print(KafkaConsumer<byte[], byte[]> consumer, int count) {
+        PrintWriter out = new PrintWriter(new BufferedWriter(new OutputStreamWriter(System.out)));
+        long end = System.nanoTime() + WAIT.toNanos();
+        int left = count;
+        while (left > 0) {
+            check(System.nanoTime() < end, left + " records missing");
+            for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofSeconds(1))) {
+                out.println(line(record));
+                left--;
+            }
         }
         out.flush();
     }
@@ -168,7 +190,13 @@ public final class Client {
         System.setProperty("org.slf4j.simpleLogger.defaultLogLevel", "warn");
         switch (args[0]) {
             case "produce" -> produce(args[1], args[2], args[3], args[4], args.length > 5 ? args[5] : "");
-            case "consume" -> consume(args[1], args[2], Integer.parseInt(args[3]));
+            case "consume" -> {
+                if (args.length > 4) {
+                    consumeInGroup(args[1], args[2], Integer.parseInt(args[3]), args[4]);
+                } else {
+                    consume(args[1], args[2], Integer.parseInt(args[3]));
+                }
+            }
             case "admin" -> admin(args[1]);
             case "version" -> System.out.println("kafka-clients " + version());
             default -> throw new IllegalArgumentException(args[0]);

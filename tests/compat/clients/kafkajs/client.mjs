@@ -38,11 +38,36 @@ async function produce (bootstrap, topic, codec, path, mode) {
   await producer.disconnect()
 }
 
+const encode = data => (data === null || data === undefined ? '-' : Buffer.from(data).toString('hex'))
+
+async function consume (bootstrap, topic, count, group) {
+  const kafka = new Kafka({ brokers: [bootstrap], logLevel: logLevel.ERROR })
+  const consumer = kafka.consumer({ groupId: group })
+  const lines = []
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  await new Promise((resolve, reject) => {
+    consumer.on(consumer.events.CRASH, event => reject(event.payload.error))
+    consumer.run({
+      eachMessage: async ({ partition, message }) => {
+        const headers = Object.entries(message.headers ?? {}).map(([name, value]) => `${name}=${encode(value)}`)
+        lines.push([message.offset, partition, message.timestamp, encode(message.key), encode(message.value),
+          headers.join(',')].join('\t'))
+        if (lines.length === Number(count)) resolve()
+      }
+    })
+  })
+  await consumer.disconnect() // commits what was handled, and leaves
+  console.log(lines.join('\n'))
+}
+
 const [command, ...args] = process.argv.slice(2)
 if (command === 'version') {
   console.log('kafkajs', createRequire(import.meta.url)('kafkajs/package.json').version)
 } else if (command === 'produce') {
   await produce(...args)
+} else if (command === 'consume') {
+  await consume(...args)
 } else {
   throw new Error(`no command ${command}`)
 }

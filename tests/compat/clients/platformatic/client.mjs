@@ -1,6 +1,6 @@
 // @platformatic/kafka behind the commands of tests/compat/run.py; it consumes only in a group.
 import { readFileSync } from 'node:fs'
-import { Producer } from '@platformatic/kafka'
+import { Consumer, MessagesStreamModes, Producer } from '@platformatic/kafka'
 
 const decode = text => (text === '-' ? null : Buffer.from(text, 'hex'))
 
@@ -40,12 +40,31 @@ async function produce (bootstrap, topic, codec, path, mode) {
   await producer.close()
 }
 
+const encode = data => (data === null || data === undefined ? '-' : Buffer.from(data).toString('hex'))
+
+async function consume (bootstrap, topic, count, group) {
+  const consumer = new Consumer({ clientId: 'platformatic', bootstrapBrokers: [bootstrap], groupId: group })
+  const stream = await consumer.consume({ topics: [topic], mode: MessagesStreamModes.EARLIEST, autocommit: false })
+  const lines = []
+  for await (const message of stream) {
+    const headers = [...message.headers].map(([name, value]) => `${name}=${encode(value)}`)
+    lines.push([message.offset, message.partition, message.timestamp, encode(message.key), encode(message.value),
+      headers.join(',')].join('\t'))
+    await message.commit()
+    if (lines.length === Number(count)) break
+  }
+  await consumer.close(true)
+  console.log(lines.join('\n'))
+}
+
 const [command, ...args] = process.argv.slice(2)
 if (command === 'version') {
   const path = new URL('node_modules/@platformatic/kafka/package.json', import.meta.url)
   console.log('@platformatic/kafka', JSON.parse(readFileSync(path, 'utf8')).version)
 } else if (command === 'produce') {
   await produce(...args)
+} else if (command === 'consume') {
+  await consume(...args)
 } else {
   throw new Error(`no command ${command}`)
 }
