@@ -133,6 +133,16 @@
  * header and one checksum, compressed together. A log in another format (`dlog.format` in its
  * directory) is refused with DLOG_E_UNSUPPORTED.
  *
+ * A DISK THAT GETS FULL
+ *
+ * An environment asks now and then how full its disk is. From `disk_warn_percent` on it tells the
+ * trace, writes no zeroes ahead and runs retention of the logs that are written to every second.
+ * From `disk_throttle_percent` on dlog_append() and dlog_append_batch() wait up to 100 ms each; on
+ * the flusher's thread, and dlog_append_async(), never. Before less than `disk_reserve_bytes` (but
+ * at most a quarter of the disk) would be free, writes fail with DLOG_E_NO_SPACE, while reads,
+ * dlog_trim(), dlog_compact() and dlog_delete() go on. When there is space again, so do appends, by
+ * themselves.
+ *
  * LIMITS
  *
  *   a record              record_bytes_max (64 MiB), and a segment
@@ -238,6 +248,11 @@ struct dlog_env_options {
     void *trace_ctx;
     enum dlog_level trace_level; /* and what is worse; default DLOG_LEVEL_WARN */
     int64_t maintain_ms;         /* retention and closing of idle files this often; 60,000 */
+
+    /* A disk that gets full, see there; 0: never. */
+    int64_t disk_warn_percent;     /* from so much in use on; 80 */
+    int64_t disk_throttle_percent; /* 95 */
+    int64_t disk_reserve_bytes;    /* is left free by appends; 64 MiB */
 };
 
 /* Set the defaults; `size` is sizeof(struct dlog_env_options). */

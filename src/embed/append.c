@@ -77,6 +77,8 @@ int dlog_append_batch(struct dlog *log, const struct dlog_record *records, size_
     if (entered != DLOG_OK)
         return entered;
     entered = check_records(log, records, count, &size);
+    if (entered == DLOG_OK)
+        entered = embed_disk_pause(log);
     if (entered != DLOG_OK) {
         embed_leave(log);
         return entered;

@@ -171,6 +171,7 @@ static enum err write_sealed(struct dlog *log)
     struct log_appended appended;
     enum err e = log_append(log->engine, &append, &appended);
 
+    embed_disk_look(log);
     if (e != E_OK)
         return e;
     assert(appended.last_offset - appended.first_offset + 1 == log->sealed_count);

@@ -13,6 +13,7 @@
 #include "os/sync.h"
 #include "record/builder.h"
 #include "storage/log.h"
+#include "storage/log_guard.h"
 
 struct os;
 struct os_fork_mark;
@@ -49,6 +50,8 @@ struct dlog_env {
     void *trace_ctx;
     enum dlog_level trace_level;
     int64_t maintain_ms;
+    struct log_disk_limits disk_limits;
+    atomic_int disk_level; /* that the trace was told of */
 
     struct os_thread *flusher;
     struct os_mutex lock;
@@ -173,6 +176,23 @@ void embed_env_close(struct dlog_env *env);
 /* Reserve a name; borrowed until embed_unclaim. E_BUSY: it is taken. */
 NODISCARD enum err embed_claim(struct dlog_env *env, struct embed_claim *claim, const char *name);
 void embed_unclaim(struct dlog_env *env, struct embed_claim *claim);
+
+/* ---- disk.c ---- */
+
+/* The root is open: guard its disk from now on. */
+void embed_disk_guard(struct dlog_env *env);
+
+/* Trace the level of the disk if it is another than the last time. */
+void embed_disk_tell(struct dlog_env *env);
+
+/* After a write; with log->lock. When the disk gets full the log is looked after soon. */
+void embed_disk_look(struct dlog *log);
+
+/*
+ * Before an append: wait a little if the disk is nearly full. With log->lock, which is given back
+ * meanwhile. DLOG_E_CLOSED: the log was closed.
+ */
+int embed_disk_pause(struct dlog *log);
 
 /* ---- flusher.c ---- */
 

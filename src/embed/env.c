@@ -45,6 +45,12 @@ static struct dlog_env *env_new(const struct dlog_env_options *options)
     env->trace_ctx = options->trace_ctx;
     env->trace_level = options->trace_level;
     env->maintain_ms = options->maintain_ms;
+    env->disk_limits = (struct log_disk_limits){
+        .warn_percent = (int32_t)options->disk_warn_percent,
+        .throttle_percent = (int32_t)options->disk_throttle_percent,
+        .reserve_bytes = options->disk_reserve_bytes,
+    };
+    atomic_init(&env->disk_level, LOG_DISK_OK);
     os_mutex_init(&env->lock);
     os_cond_init(&env->wake);
     os_cond_init(&env->left);
@@ -90,7 +96,10 @@ static enum err open_root(struct dlog_env *env, const char *path, bool must_exis
         }
         os_dir_close(dir);
     }
-    return log_root_open(env->os, path, &env->root, report);
+    e = log_root_open(env->os, path, &env->root, report);
+    if (e == E_OK)
+        embed_disk_guard(env);
+    return e;
 }
 
 /* What a crash left of deleted logs goes. */

@@ -18,6 +18,9 @@ enum {
     ASYNC_PENDING_MAX = 65536,
     READER_BUFFER_BYTES = 256 * 1024,
     MAINTAIN_MS = 60 * 1000,
+    DISK_WARN_PERCENT = 80,
+    DISK_THROTTLE_PERCENT = 95,
+    DISK_RESERVE_BYTES = 64 * 1024 * 1024,
     SEGMENT_BYTES_MIN = 4096,
     INDEX_BYTES_MIN = 64,
     COMPACT_MEMORY_MIN = 64 * 1024,
@@ -48,6 +51,9 @@ static const struct dlog_env_options ENV_OPTIONS_DEFAULT = {
     .size = sizeof(struct dlog_env_options),
     .trace_level = DLOG_LEVEL_WARN,
     .maintain_ms = MAINTAIN_MS,
+    .disk_warn_percent = DISK_WARN_PERCENT,
+    .disk_throttle_percent = DISK_THROTTLE_PERCENT,
+    .disk_reserve_bytes = DISK_RESERVE_BYTES,
 };
 
 static const struct dlog_reader_options READER_OPTIONS_DEFAULT = {
@@ -169,6 +175,9 @@ enum err embed_env_options(const struct dlog_env_options *from, struct dlog_env_
     const struct range ranges[] = {
         {"maintain_ms", to.maintain_ms, 1, MS_MAX},
         {"trace_level", to.trace_level, DLOG_LEVEL_ERROR, DLOG_LEVEL_INFO},
+        {"disk_warn_percent", to.disk_warn_percent, 0, 100},
+        {"disk_throttle_percent", to.disk_throttle_percent, 0, 100},
+        {"disk_reserve_bytes", to.disk_reserve_bytes, 0, INT64_MAX},
     };
 
     e = check_ranges(ranges, sizeof(ranges) / sizeof(ranges[0]), report);
