@@ -59,15 +59,16 @@
  *                 process, such as kill -9, loses it.
  *   written       The operating system has it: it survives the process, not a loss of power. That
  *                 happens when `batch_bytes` are collected, after `linger_ms`, by dlog_flush(),
- * when a reader comes to it, and before everything below. durable       Synced to the disk
- * (fdatasync): it survives a loss of power. acknowledged  dlog_append() returned DLOG_OK, or the
- * callback of dlog_append_async() was called with it. What that promises is the log's durability:
+ *                 when a reader comes to it, and before everything below.
+ *   durable       Synced to the disk (fdatasync): it survives a loss of power.
+ *   acknowledged  dlog_append() returned DLOG_OK, or the callback of dlog_append_async() was
+ *                 called with it. What that promises is the log's durability:
  *
- *   durability               dlog_append returns when   callback when   synced
- *   DLOG_DURABILITY_ALWAYS   durable (the default)      durable         as soon as somebody waits
- *   DLOG_DURABILITY_INTERVAL appended                   durable         every `flush_records`
- * records or `flush_ms`, if earlier DLOG_DURABILITY_OS       appended                   written by
- * the system, when it likes; a full segment, dlog_close
+ *   DLOG_DURABILITY_   append returns   callback    synced
+ *   ALWAYS (default)   once durable     durable     as soon as somebody waits
+ *   INTERVAL           once appended    durable     after flush_records, or flush_ms if earlier
+ *   OS                 once appended    written     when the system likes; by us when a segment
+ *                                                   is full and at dlog_close()
  *
  * dlog_sync() makes everything durable that was appended before it, in every mode.
  *
@@ -129,9 +130,16 @@
  *
  * FORMAT
  *
- * Records are kept in Kafka's record batches, magic 2: up to `batch_bytes` of records with one
- * header and one checksum, compressed together. A log in another format (`dlog.format` in its
- * directory) is refused with DLOG_E_UNSUPPORTED.
+ * A log is in one of two formats, which is chosen when it is created and stays. dlog_options.format
+ * asks for one; that an existing log is in the other is DLOG_E_UNSUPPORTED. ANY takes it as it is.
+ *
+ *   DLOG_FORMAT_BATCH    the default. Kafka's record batches, magic 2: up to `batch_bytes` of
+ *                        records with one header and one checksum, compressed together.
+ *   DLOG_FORMAT_MESSAGE  one frame for each record, with its own checksum; a value is compressed
+ *                        by itself. Simple to read with other tools, and damage costs one record;
+ *                        small records take more space. There are no headers and no null values
+ *                        (DLOG_E_INVAL), and it cannot be compacted (DLOG_E_UNSUPPORTED). `dlogd`
+ *                        serves no such log.
  *
  * A DISK THAT GETS FULL
  *
@@ -307,8 +315,9 @@ enum dlog_durability {
 };
 
 enum dlog_format {
-    DLOG_FORMAT_ANY = 0, /* as the log is; a new one is in batches */
-    DLOG_FORMAT_BATCH = 1
+    DLOG_FORMAT_ANY = 0, /* as the log is; a new one is in batches: see FORMAT */
+    DLOG_FORMAT_BATCH = 1,
+    DLOG_FORMAT_MESSAGE = 2
 };
 
 /* Kafka's numbers. */
@@ -329,7 +338,7 @@ enum dlog_create {
 struct dlog_options {
     size_t size; /* of this structure; dlog_options_init() */
     enum dlog_create create;
-    enum dlog_format format; /* of a log that exists: must agree */
+    enum dlog_format format; /* a log that exists must be in it, unless ANY */
     char *report;            /* as in struct dlog_env_options */
     size_t report_size;
 
@@ -337,9 +346,9 @@ struct dlog_options {
     enum dlog_durability durability;
     int64_t flush_records; /* `interval`: sync when so many are not durable; 10,000 */
     int64_t flush_ms;      /* `interval`: sync when one is not durable for so long; 1,000 */
-    enum dlog_compression compression;
-    int compression_level;    /* 0: what the codec prefers */
-    int64_t batch_bytes;      /* collect so much before it is written; 65,536 */
+    enum dlog_compression compression; /* of a batch, or of a message's value */
+    int compression_level;             /* 0: what the codec prefers */
+    int64_t batch_bytes;               /* collect so much before it is written; 65,536 */
     int64_t linger_ms;        /* but not longer than so; 5. Does not delay appends that wait. */
     int64_t record_bytes_max; /* of key, value and headers together; 64 MiB */
     int64_t async_pending_max;
@@ -390,7 +399,10 @@ int dlog_close(struct dlog *log);
  * Change the second half of the options; the first is ignored. Records that were appended before
  * keep the compression that was set then or get the new one.
  *
- *   DLOG_E_INVAL, DLOG_E_UNSUPPORTED  as dlog_open; then nothing changed
+ *   DLOG_E_INVAL, DLOG_E_UNSUPPORTED           as dlog_open
+ *   DLOG_E_NO_SPACE, DLOG_E_BROKEN, DLOG_E_IO  what was collected had to be written first
+ *
+ * On an error nothing changed.
  */
 DLOG_MUST_CHECK int dlog_set_options(struct dlog *log, const struct dlog_options *options);
 
@@ -423,7 +435,7 @@ struct dlog_record {
  *
  *   DLOG_E_TOO_BIG      larger than record_bytes_max or a segment
  *   DLOG_E_INVAL        a header key is NULL, a size without bytes, flags that are not 0, a time
- *                       before 1970
+ *                       before 1970; in the format of messages headers or a null value
  *   DLOG_E_NO_SPACE     the disk is full. Under `interval` and `os` records that were appended
  *                       earlier wait for space in memory: they are written when there is some
  *   DLOG_E_BROKEN, DLOG_E_IO
@@ -434,7 +446,7 @@ DLOG_MUST_CHECK int dlog_append(struct dlog *log, const struct dlog_record *reco
 /*
  * Append `count` records with offsets that follow each other, from *first_offset_out (may be NULL)
  * on, and one sync. On an error none was appended. In the format of batches they are one batch: a
- * crash leaves all of them or none.
+ * crash leaves all of them or none; of messages it may leave the first ones.
  *
  *   DLOG_E_TOO_BIG  also: together they are larger than a segment
  *   DLOG_E_INVAL    also: `count` is 0
@@ -521,7 +533,7 @@ void dlog_reader_close(struct dlog_reader *reader);
  *   DLOG_E_OUT_OF_RANGE  the record was trimmed, or retention dropped it: dlog_reader_seek
  *   DLOG_E_CORRUPT       the record is damaged, and the reader stays there: dlog_verify() says how
  *                        far, dlog_reader_seek() passes over it
- *   DLOG_E_TOO_BIG       a batch has more than 256 MiB when decompressed
+ *   DLOG_E_TOO_BIG       a batch, or a message's value, has more than 256 MiB when decompressed
  *   DLOG_E_CLOSED        the log was closed
  *   DLOG_E_WOKEN         dlog_reader_wake() was called
  *   DLOG_E_IO, DLOG_E_NO_SPACE, DLOG_E_TOO_MANY_FILES, DLOG_E_UNSUPPORTED
@@ -626,11 +638,12 @@ struct dlog_compacted {
  * Offsets stay. Runs on the calling thread and may take long; appends and reads go on meanwhile. A
  * crash leaves the log as before or as after. `options` and `compacted_out` may be NULL.
  *
- *   DLOG_E_BUSY     it is being compacted
- *   DLOG_E_AGAIN    the log was trimmed meanwhile; nothing changed
- *   DLOG_E_CLOSED   dlog_close() ended it; nothing changed
- *   DLOG_E_CORRUPT  damage was found: that, and what follows it, is left as it is
- *   DLOG_E_INVAL    an option makes no sense
+ *   DLOG_E_BUSY         it is being compacted
+ *   DLOG_E_AGAIN        the log was trimmed meanwhile; nothing changed
+ *   DLOG_E_CLOSED       dlog_close() ended it; nothing changed
+ *   DLOG_E_CORRUPT      damage was found: that, and what follows it, is left as it is
+ *   DLOG_E_INVAL        an option makes no sense
+ *   DLOG_E_UNSUPPORTED  the log is of messages, or an option of a later version is set
  *   DLOG_E_TOO_BIG, DLOG_E_NO_SPACE, DLOG_E_BROKEN, DLOG_E_IO, DLOG_E_TOO_MANY_FILES
  */
 DLOG_MUST_CHECK int dlog_compact(struct dlog *log, const struct dlog_compact_options *options,
@@ -651,7 +664,7 @@ typedef void dlog_damage_fn(void *ctx, const struct dlog_damage *damage);
 struct dlog_verified {
     size_t size;              /* of this structure: set it before the call */
     int64_t valid_end_offset; /* of the last record that is right */
-    int64_t valid_bytes;      /* of batches that are right */
+    int64_t valid_bytes;      /* of batches or messages that are right */
     int64_t damaged_ranges;
     int64_t wrong_files; /* indexes and the like; the next open makes them anew */
 };

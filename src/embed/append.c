@@ -8,7 +8,7 @@ static bool is_bytes(const void *at, size_t size)
     return at != NULL || size == 0;
 }
 
-/* What is wrong with a record whatever the log is; its size is added to *size_out. */
+/* What is wrong with a record whatever the log is; its size is *size_out. */
 static int check_record(const struct dlog_record *r, size_t max, size_t *size_out)
 {
     size_t size = r->key_size;
@@ -34,6 +34,12 @@ static int check_record(const struct dlog_record *r, size_t max, size_t *size_ou
     return size > max ? DLOG_E_TOO_BIG : DLOG_OK;
 }
 
+/* Has a frame room for it? */
+static bool is_message(const struct dlog_record *r)
+{
+    return r->value != NULL && r->header_count == 0;
+}
+
 static int check_records(const struct dlog *log, const struct dlog_record *records, size_t count,
                          size_t *size_out)
 {
@@ -43,6 +49,8 @@ static int check_records(const struct dlog *log, const struct dlog_record *recor
         size_t size;
         int e = check_record(&records[i], (size_t)log->options.record_bytes_max, &size);
 
+        if (e == DLOG_OK && log->format == LOG_FORMAT_MESSAGE && !is_message(&records[i]))
+            e = DLOG_E_INVAL;
         if (e != DLOG_OK)
             return e;
         total += size;
@@ -56,7 +64,7 @@ static int check_records(const struct dlog *log, const struct dlog_record *recor
 /* After an append that nobody waits for: the flusher wants to know of the first in a batch. */
 static void appended(struct dlog *log, size_t count)
 {
-    if ((size_t)log->builder.record_count == count ||
+    if ((size_t)embed_collected_count(log) == count ||
         log->options.durability == DLOG_DURABILITY_INTERVAL)
         embed_schedule(log);
 }

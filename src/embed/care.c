@@ -30,7 +30,7 @@ static void stats_fill(const struct dlog *log, struct dlog_stats *s)
 {
     int64_t offset;
 
-    s->format = DLOG_FORMAT_BATCH;
+    s->format = log->format == LOG_FORMAT_MESSAGE ? DLOG_FORMAT_MESSAGE : DLOG_FORMAT_BATCH;
     s->is_broken = log_is_broken(log->engine);
     s->was_clean = log->recovery.was_clean;
     s->start_offset = log_start_offset(log->engine);

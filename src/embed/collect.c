@@ -4,14 +4,17 @@
 #include "codec/codec.h"
 #include "embed/embed_priv.h"
 #include "os/os.h"
+#include "record/message.h"
 
 /*
- * Records are collected in a batch in memory and written as one piece:
+ * Records are collected in memory and written as one piece. In the format of batches that is one:
  *
  *   dlog_append -> builder -> (full, lingered, synced, read) -> sealed -> log_append
  *
  * `sealed` is empty but while a full disk, or memory, keeps it from being written; then its offsets
- * are promised under `interval` and `os`, and it is tried again.
+ * are promised under `interval` and `os`, and it is tried again. Messages are frames at once:
+ *
+ *   dlog_append -> sealed -> (full, lingered, synced, read) -> log_append
  */
 enum {
     HEADERS_ON_STACK = 16,
@@ -30,9 +33,9 @@ static size_t batch_size_max(const struct dlog_options *o)
     return (size_t)(size < BATCH_BUILDER_SIZE_MAX ? size : BATCH_BUILDER_SIZE_MAX);
 }
 
-bool embed_has_collected(const struct dlog *log)
+int64_t embed_collected_count(const struct dlog *log)
 {
-    return log->builder.record_count > 0 || log->sealed_count > 0;
+    return (int64_t)log->builder.record_count + log->sealed_count;
 }
 
 /* What would be lost if the memory for headers is short is only speed. */
@@ -66,34 +69,64 @@ static enum err add_record(struct batch_builder *b, const struct dlog_record *re
     return e;
 }
 
+/* A frame to those of `sealed`. */
+static enum err add_message(struct dlog *log, const struct dlog_record *record, int64_t now_ms)
+{
+    struct message message = {.timestamp_ms =
+                                  record->timestamp_ms == DLOG_NOW ? now_ms : record->timestamp_ms,
+                              .key = slice_of(record->key, record->key_size),
+                              .value = slice_of(record->value, record->value_size),
+                              .codec = (enum codec_id)log->options.compression,
+                              .level = log->options.compression_level};
+    size_t before = log->sealed.size;
+    enum err e = message_encode(&message, &log->sealed);
+
+    if (e == E_OK && (int64_t)log->sealed.size > log->options.segment_bytes) {
+        log->sealed.size = before;
+        e = E_TOO_BIG;
+    }
+    if (e == E_OK)
+        log->sealed_count++;
+    return e;
+}
+
+static enum err add_one(struct dlog *log, const struct dlog_record *record, int64_t now_ms)
+{
+    return log->format == LOG_FORMAT_BATCH ? add_record(&log->builder, record, now_ms)
+                                           : add_message(log, record, now_ms);
+}
+
 /* All of them or none. */
 static enum err add_records(struct dlog *log, const struct dlog_record *records, size_t count)
 {
     struct batch_builder *b = &log->builder;
-    struct batch_builder before;
+    struct batch_builder before = *b;
+    size_t sealed_size = log->sealed.size;
+    int32_t sealed_count = log->sealed_count;
     int64_t now_ms = 0;
     enum err e = E_OK;
 
     if (count == 1) /* which adds itself or not */
-        return add_record(b, records,
-                          records->timestamp_ms == DLOG_NOW ? os_wall_ms(log->env->os) : 0);
-    before = *b;
+        return add_one(log, records,
+                       records->timestamp_ms == DLOG_NOW ? os_wall_ms(log->env->os) : 0);
     for (size_t i = 0; i < count && e == E_OK; i++) {
         if (records[i].timestamp_ms == DLOG_NOW && now_ms == 0)
             now_ms = os_wall_ms(log->env->os);
-        e = add_record(b, &records[i], now_ms);
+        e = add_one(log, &records[i], now_ms);
     }
     if (e != E_OK) {
         b->bytes.size = before.bytes.size;
         b->record_count = before.record_count;
         b->base_timestamp = before.base_timestamp;
         b->max_timestamp = before.max_timestamp;
+        log->sealed.size = sealed_size;
+        log->sealed_count = sealed_count;
     }
     return e;
 }
 
-/* The builder takes the options of the batch that begins. */
-static void begin_batch(struct dlog *log)
+/* What is collected begins: the builder takes the options of the batch. */
+static void begin_collecting(struct dlog *log)
 {
     struct batch_builder *b = &log->builder;
 
@@ -108,28 +141,35 @@ static void begin_batch(struct dlog *log)
         log->maintain_ms = log->collected_ms + log->env->maintain_ms;
 }
 
+/* Must what is collected be written before `size` bytes in `count` records can be put to it? */
+static bool is_in_the_way(const struct dlog *log, size_t size, size_t count)
+{
+    size_t room =
+        size + count * RECORD_OVERHEAD + batch_builder_size(&log->builder) + log->sealed.size;
+
+    return embed_collected_count(log) > 0 &&
+           (log->is_full || room > (size_t)log->options.batch_bytes);
+}
+
 enum err embed_collect(struct dlog *log, const struct dlog_record *records, size_t count,
                        size_t size, int64_t *first_offset_out)
 {
-    size_t room = size + count * RECORD_OVERHEAD + batch_builder_size(&log->builder);
     enum err e = E_OK;
 
     if (log_is_broken(log->engine))
         return E_BROKEN;
-    if (log->sealed_count > 0 ||
-        (log->builder.record_count > 0 && room > (size_t)log->options.batch_bytes))
+    if (is_in_the_way(log, size, count))
         e = embed_spill(log);
     if (e != E_OK)
         return e;
-    if (log->builder.record_count == 0)
-        begin_batch(log);
+    if (embed_collected_count(log) == 0)
+        begin_collecting(log);
     e = add_records(log, records, count);
-    if (e == E_TOO_BIG &&
-        log->builder.record_count > 0) { /* for this batch, perhaps not the next */
+    if (e == E_TOO_BIG && embed_collected_count(log) > 0) { /* together, perhaps not alone */
         e = embed_spill(log);
         if (e != E_OK)
             return e;
-        begin_batch(log);
+        begin_collecting(log);
         e = add_records(log, records, count);
     }
     if (e != E_OK)
@@ -212,7 +252,7 @@ enum err embed_spill(struct dlog *log)
 {
     enum err e = E_OK;
 
-    while (embed_has_collected(log)) {
+    while (embed_collected_count(log) > 0) {
         if (log->sealed_count == 0)
             e = seal(log);
         if (e == E_OK)

@@ -95,8 +95,12 @@ struct dlog {
     struct os_cond idle; /* dlog_close waits: a leader, a waiting thread, a callback has ended */
     struct log *engine;  /* NULL once closed */
     struct dlog_options options;
+    enum log_format format; /* the engine's; set when opened, read without the lock */
 
-    /* Appended but not written: first `sealed`, encoded when the disk was full, then the others. */
+    /*
+     * Appended but not written. Messages: the frames in `sealed`. Batches: first `sealed`, encoded
+     * when the disk was full, then those in the builder.
+     */
     struct buf sealed;
     int32_t sealed_count;
     struct batch_builder builder;
@@ -231,8 +235,8 @@ void embed_leave(struct dlog *log);
 NODISCARD enum err embed_collect(struct dlog *log, const struct dlog_record *records, size_t count,
                                  size_t size, int64_t *first_offset_out);
 
-/* Is something collected that is not written? */
-bool embed_has_collected(const struct dlog *log);
+/* How many records are collected and not written. */
+int64_t embed_collected_count(const struct dlog *log);
 
 /*
  * Write what is collected. On an error it is kept or, under `always`, dropped, because nobody was

@@ -52,7 +52,7 @@ static int64_t next_due(const struct dlog *log)
         return 0;
     if (log_is_broken(log->engine))
         return due;
-    if (embed_has_collected(log))
+    if (embed_collected_count(log) > 0)
         due = earlier(due, log->collected_ms + o->linger_ms);
     if (o->durability == DLOG_DURABILITY_INTERVAL && log->unsynced_ms != INT64_MAX &&
         !log->is_full && !log->is_leading)
@@ -120,7 +120,7 @@ static void visit(struct dlog *log)
     log->scheduled_ms = INT64_MAX;
     if (must_sync(log, now_ms))
         e = embed_lead(log);
-    else if (embed_has_collected(log) && !log_is_broken(log->engine) &&
+    else if (embed_collected_count(log) > 0 && !log_is_broken(log->engine) &&
              now_ms - log->collected_ms >= log->options.linger_ms)
         e = embed_spill(log);
     (void)e; /* those who wait were told, the others are with the next call */

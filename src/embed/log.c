@@ -164,6 +164,20 @@ static enum err lock_inner(struct dlog *log, struct report *report)
     return e == E_BUSY ? E_BUSY : E_OK;
 }
 
+/* The log has its own format; was it the one that was asked for? */
+static enum err check_format(struct dlog *log, struct report *report)
+{
+    enum dlog_format wanted = log->options.format;
+
+    log->format = log_format(log->engine);
+    if (wanted == DLOG_FORMAT_ANY ||
+        (wanted == DLOG_FORMAT_MESSAGE) == (log->format == LOG_FORMAT_MESSAGE))
+        return E_OK;
+    report_set(report, "log %s/%s is in the format \"%s\", and option format wants another one",
+               log_root_path(log->env->root), log->name, log_format_text(log->format));
+    return E_UNSUPPORTED;
+}
+
 static void trace_opened(const struct dlog *log)
 {
     const struct log_recovery *r = &log->recovery;
@@ -195,6 +209,8 @@ static enum err open_engine(struct dlog *log, struct report *report)
         e = lock_inner(log, report);
     if (e == E_OK)
         e = log_open(&open, &log->engine, &log->recovery, report);
+    if (e == E_OK)
+        e = check_format(log, report);
     if (e != E_OK)
         return e;
     log->next_offset = log_end_offset(log->engine);
@@ -360,6 +376,8 @@ int dlog_set_options(struct dlog *log, const struct dlog_options *options)
         return entered;
     if (o.durability != log->options.durability) /* what was promised under the old one is kept */
         e = embed_sync(log);
+    else if (o.segment_bytes < log->options.segment_bytes) /* and fits */
+        e = embed_spill(log);
     if (e == E_OK) {
         engine_options = embed_engine_options(&o);
         o.create = log->options.create;

@@ -196,7 +196,7 @@ enum err embed_options(const struct dlog_options *from, struct dlog_options *to_
         return told(e, "dlog_options_init()", report);
     const struct range ranges[] = {
         {"create", to.create, DLOG_CREATE_IF_MISSING, DLOG_CREATE_NEW},
-        {"format", to.format, DLOG_FORMAT_ANY, DLOG_FORMAT_BATCH},
+        {"format", to.format, DLOG_FORMAT_ANY, DLOG_FORMAT_MESSAGE},
         {"durability", to.durability, DLOG_DURABILITY_ALWAYS, DLOG_DURABILITY_OS},
         {"flush_records", to.flush_records, 1, INT64_MAX},
         {"flush_ms", to.flush_ms, 1, MS_MAX},
@@ -265,6 +265,7 @@ struct log_options embed_engine_options(const struct dlog_options *options)
     };
     struct log_options o = log_options_default();
 
+    o.format = options->format == DLOG_FORMAT_MESSAGE ? LOG_FORMAT_MESSAGE : LOG_FORMAT_BATCH;
     o.durability = DURABILITIES[options->durability];
     o.segment_bytes = options->segment_bytes;
     o.segment_ms = options->segment_ms;

@@ -5,6 +5,7 @@
 #include "embed/embed_priv.h"
 #include "os/file.h"
 #include "os/os.h"
+#include "record/message.h"
 #include "record/record.h"
 
 /*
@@ -13,15 +14,20 @@
  * file.
  *
  *   (fetch) -> bytes: batch batch batch -> (begin_batch) -> records -> dlog_reader_next
+ *
+ * A frame of the other format is a record; the range says the offset of the first:
+ *
+ *   (fetch) -> bytes: message message message -> dlog_reader_next
  */
 struct dlog_reader {
     struct dlog *log;
     int64_t offset; /* the next one to give */
     bool durable_only;
     size_t buffer_bytes;
-    struct buf bytes;  /* whole batches, perhaps part of another behind them */
-    size_t pos;        /* in bytes: of the next batch */
-    struct buf unpack; /* the records of a compressed batch */
+    struct buf bytes;     /* whole frames, perhaps part of another behind them */
+    size_t pos;           /* in bytes: of the next frame */
+    int64_t frame_offset; /* of a message at `pos` */
+    struct buf unpack;    /* the records of a compressed batch, the value of such a message */
     struct record_iter it;
     bool is_in_batch;
     int64_t batch_end;  /* the offset after the batch */
@@ -219,7 +225,8 @@ static enum err take_range(struct dlog_reader *r, struct log_range *range_out)
         r->is_woken = false;
         return E_CANCELLED;
     }
-    if (!r->durable_only && r->offset >= log_end_offset(log->engine) && embed_has_collected(log))
+    if (!r->durable_only && r->offset >= log_end_offset(log->engine) &&
+        embed_collected_count(log) > 0)
         e = embed_spill(log);
     if (e != E_OK)
         return e;
@@ -274,8 +281,10 @@ static enum err fetch(struct dlog_reader *r, int64_t until_ms)
         e = os_file_read(range.file, range.pos, r->bytes.at, range.size, &got);
     if (e == E_OK && got < range.size)
         e = E_CORRUPT; /* somebody cut the file */
-    if (e == E_OK)
+    if (e == E_OK) {
         r->bytes.size = got;
+        r->frame_offset = range.base_offset;
+    }
     os_file_unref(range.file);
     return e;
 }
@@ -352,12 +361,41 @@ static enum err give(struct dlog_reader *r, const struct record_view *view,
     return E_OK;
 }
 
+/* The next message of the buffer. E_NOT_FOUND: it has no more. */
+static enum err next_message(struct dlog_reader *r, struct dlog_record *record_out)
+{
+    while (r->pos < r->bytes.size) {
+        struct slice rest = slice_of(r->bytes.at + r->pos, r->bytes.size - r->pos);
+        struct record_view view = {.offset = r->frame_offset};
+        struct message message;
+        size_t size;
+        enum err e = message_decode(rest, &message, &size);
+
+        if (e == E_TRUNCATED && r->pos > 0)
+            return E_NOT_FOUND; /* the range ended inside of it */
+        if (e == E_OK && view.offset >= r->offset)
+            e = message_unpack(&message, &r->unpack, &view.value);
+        if (e != E_OK)
+            return e;
+        r->pos += size;
+        r->frame_offset++;
+        if (view.offset < r->offset)
+            continue;
+        view.timestamp_ms = message.timestamp_ms;
+        view.key = message.key;
+        return give(r, &view, record_out);
+    }
+    return E_NOT_FOUND;
+}
+
 /* The next record of the buffer. E_NOT_FOUND: it has no more. */
 static enum err next_buffered(struct dlog_reader *r, struct dlog_record *record_out)
 {
     struct record_view view;
     enum err e = E_OK;
 
+    if (r->log->format == LOG_FORMAT_MESSAGE)
+        return next_message(r, record_out);
     while (e == E_OK) {
         if (r->is_in_batch && record_iter_next(&r->it, &view)) {
             if (view.offset >= r->offset)

@@ -40,7 +40,7 @@ static enum err read_key_value(struct slice bytes, struct message *m)
 enum err message_decode(struct slice bytes, struct message *message_out, size_t *size_out)
 {
     const uint8_t *at = bytes.at;
-    struct message m;
+    struct message m = {.level = CODEC_LEVEL_DEFAULT};
     size_t size;
     enum err e = message_peek_size(bytes, &size);
 
@@ -116,7 +116,7 @@ enum err message_encode(const struct message *message, struct buf *out)
         return E_TOO_BIG;
     e = put_head(message, out);
     if (e == E_OK)
-        e = codec_compress(message->codec, CODEC_LEVEL_DEFAULT, message->value, out);
+        e = codec_compress(message->codec, message->level, message->value, out);
     value_size = out->size - value_start;
     if (e == E_OK && (value_size > INT32_MAX || out->size - start - LENGTH_SIZE > UINT32_MAX))
         e = E_TOO_BIG;

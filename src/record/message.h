@@ -41,6 +41,7 @@ struct message {
     struct slice key;    /* at NULL: null */
     struct slice value;  /* at never NULL in a decoded message */
     enum codec_id codec; /* of the value as it is in the frame */
+    int level;           /* to encode with (codec_is_level); not in the frame: decoded, 0 */
 };
 
 /*
@@ -77,7 +78,7 @@ NODISCARD enum err message_unpack(const struct message *message, struct buf *unp
  * Append a frame to `out`, its value compressed with message->codec.
  * On an error out->size is what it was.
  *
- *   E_INVAL        the value is null: this format has no tombstones
+ *   E_INVAL        the value is null: this format has no tombstones; or no such level
  *   E_TOO_BIG      key or value above 2^31-1 bytes, both together above a u32,
  *                  or out would pass its maximum
  *   E_UNSUPPORTED  unknown codec

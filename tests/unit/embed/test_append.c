@@ -347,7 +347,7 @@ static void *read_many(void *ctx)
 }
 
 /* Every offset once, every reader sees all, and the syncs are fewer than the appends. */
-static void run_threads(enum dlog_durability durability)
+static void run_threads(enum dlog_format format, enum dlog_durability durability)
 {
     static struct writer writers[WRITERS], readers[2];
     static char seen[WRITERS * EACH];
@@ -358,6 +358,7 @@ static void run_threads(enum dlog_durability durability)
     memset(readers, 0, sizeof(readers));
     memset(seen, 0, sizeof(seen));
     rig_init(&r);
+    r.options.format = format;
     r.options.durability = durability;
     r.options.flush_ms = 5;
     assert_int_equal(dlog_open(r.env, "t", &r.options, &r.log), DLOG_OK);
@@ -390,9 +391,13 @@ static void run_threads(enum dlog_durability durability)
 
 static void threads_append_and_read_at_once(void **state)
 {
-    run_threads(DLOG_DURABILITY_ALWAYS);
-    run_threads(DLOG_DURABILITY_INTERVAL);
-    run_threads(DLOG_DURABILITY_OS);
+    static const enum dlog_format formats[] = {DLOG_FORMAT_BATCH, DLOG_FORMAT_MESSAGE};
+
+    for (int i = 0; i < 2; i++) {
+        run_threads(formats[i], DLOG_DURABILITY_ALWAYS);
+        run_threads(formats[i], DLOG_DURABILITY_INTERVAL);
+        run_threads(formats[i], DLOG_DURABILITY_OS);
+    }
 }
 
 static void compressions_give_back_the_same(void **state)

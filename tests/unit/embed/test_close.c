@@ -128,7 +128,7 @@ static void a_forked_child_changes_nothing(void **state)
 }
 
 /* Start embed-killed, which stands below the folder of this program; its output is *from_out. */
-static pid_t start_appender(const char *path, int *from_out)
+static pid_t start_appender(const char *path, enum dlog_format format, int *from_out)
 {
     char program[600];
     int ends[2];
@@ -145,7 +145,7 @@ static pid_t start_appender(const char *path, int *from_out)
         dup2(ends[1], STDOUT_FILENO);
         close(ends[0]);
         close(ends[1]);
-        execl(program, program, path, (char *)NULL);
+        execl(program, program, path, format == DLOG_FORMAT_MESSAGE ? "2" : "1", (char *)NULL);
         _exit(127);
     }
     close(ends[1]);
@@ -154,7 +154,7 @@ static pid_t start_appender(const char *path, int *from_out)
 }
 
 /* kill -9, four times over: what was acknowledged is there, and in order. */
-static void acknowledged_survives_kill(void **state)
+static void kill_and_look(enum dlog_format format)
 {
     int64_t acknowledged = -1;
     char path[400];
@@ -165,7 +165,7 @@ static void acknowledged_survives_kill(void **state)
     for (int round = 1; round <= 4; round++) {
         int64_t offset, last = acknowledged;
         int from, status;
-        pid_t child = start_appender(path, &from);
+        pid_t child = start_appender(path, format, &from);
 
         while (acknowledged < last + 10 * round) {
             assert_int_equal(read(from, &offset, sizeof(offset)), sizeof(offset));
@@ -186,6 +186,12 @@ static void acknowledged_survives_kill(void **state)
         r.log = NULL;
     }
     rig_close(&r);
+}
+
+static void acknowledged_survives_kill(void **state)
+{
+    kill_and_look(DLOG_FORMAT_BATCH);
+    kill_and_look(DLOG_FORMAT_MESSAGE);
 }
 
 TESTS(test_close, cmocka_unit_test(close_ends_what_is_pending),

@@ -91,8 +91,10 @@ static void scenario(struct rig *r, int64_t *end, int64_t *async_end)
     }
     for (int i = 0; i < 20; i++)
         headers[i] = (struct dlog_header){"h", 1, "v", 1};
-    record.headers = headers;
-    record.header_count = 20;
+    if (r->options.format != DLOG_FORMAT_MESSAGE) {
+        record.headers = headers;
+        record.header_count = 20;
+    }
     for (int i = 0; i < 2; i++) {
         if (dlog_append(log, &record, &offset) == DLOG_OK)
             *end = offset + 1;
@@ -115,7 +117,7 @@ static void scenario(struct rig *r, int64_t *end, int64_t *async_end)
 }
 
 /* For n = 1, 2, ... until nothing fails: an error, no abort, and all that was promised is there. */
-static void memory_may_run_out_anywhere(void **state)
+static void run_out_of_memory(enum dlog_format format)
 {
     int n = 0;
 
@@ -125,6 +127,7 @@ static void memory_may_run_out_anywhere(void **state)
 
         rig_init(&r);
         assert_int_equal(dlog_env_close(r.env), DLOG_OK);
+        r.options.format = format;
         r.options.compression = DLOG_COMPRESSION_LZ4;
         r.options.preallocate = false;
         atomic_store(&has_failed, false);
@@ -143,14 +146,22 @@ static void memory_may_run_out_anywhere(void **state)
     assert_true(n > 20);
 }
 
-static void a_full_disk_refuses_what_waits(void **state)
+static void memory_may_run_out_anywhere(void **state)
+{
+    run_out_of_memory(DLOG_FORMAT_BATCH);
+    run_out_of_memory(DLOG_FORMAT_MESSAGE);
+}
+
+static void refuse_what_waits(enum dlog_format format)
 {
     struct dlog_record record = rig_record("x");
     int64_t async_end = -1;
     int64_t offset = -1;
     struct rig r;
 
-    rig_open(&r);
+    rig_init(&r);
+    r.options.format = format;
+    assert_int_equal(dlog_open(r.env, "t", &r.options, &r.log), DLOG_OK);
     rig_fill(&r, 2);
     atomic_store(&write_error, E_NO_SPACE);
     assert_int_equal(dlog_append(r.log, &record, &offset), DLOG_E_NO_SPACE);
@@ -168,7 +179,13 @@ static void a_full_disk_refuses_what_waits(void **state)
     rig_close(&r);
 }
 
-static void a_full_disk_keeps_what_was_promised(void **state)
+static void a_full_disk_refuses_what_waits(void **state)
+{
+    refuse_what_waits(DLOG_FORMAT_BATCH);
+    refuse_what_waits(DLOG_FORMAT_MESSAGE);
+}
+
+static void keep_what_was_promised(enum dlog_format format)
 {
     struct dlog_record record = rig_record("x");
     struct dlog_stats s = {.size = sizeof(s)};
@@ -176,6 +193,7 @@ static void a_full_disk_keeps_what_was_promised(void **state)
     struct rig r;
 
     rig_init(&r);
+    r.options.format = format;
     r.options.durability = DLOG_DURABILITY_INTERVAL;
     r.options.flush_ms = 1000000;
     assert_int_equal(dlog_open(r.env, "t", &r.options, &r.log), DLOG_OK);
@@ -196,6 +214,12 @@ static void a_full_disk_keeps_what_was_promised(void **state)
     assert_int_equal(async_end, 3);
     assert_int_equal(rig_count(&r), 4);
     rig_close(&r);
+}
+
+static void a_full_disk_keeps_what_was_promised(void **state)
+{
+    keep_what_was_promised(DLOG_FORMAT_BATCH);
+    keep_what_was_promised(DLOG_FORMAT_MESSAGE);
 }
 
 /* After a failed sync nothing is acknowledged, and nothing is synced again. */
