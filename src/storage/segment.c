@@ -7,7 +7,9 @@
 #include "base/mem.h"
 #include "os/dir.h"
 #include "os/file.h"
+#include "storage/frame.h"
 #include "storage/offset_index.h"
+#include "storage/segment_walk.h"
 #include "storage/time_index.h"
 
 const char *const segment_suffixes[SEGMENT_SUFFIX_COUNT] = {".index",  ".timeindex", ".txnindex",
@@ -72,6 +74,27 @@ enum err segment_open_file(struct segment *s, struct os_dir *dir)
     return os_file_open(dir, name, OS_FILE_WRITE, &s->file);
 }
 
+/*
+ * Frames that do not say their offset: those from the last entry on must lead to the end. An index
+ * that is wrong by the same number all over is told from a right one only there.
+ */
+static enum err check_end(struct segment *s, const struct offset_index_entry *last)
+{
+    struct segment_walk w;
+    struct batch_header h;
+    enum err e;
+
+    if (frame_has_offset(s->format) || s->end_offset == INT64_MAX)
+        return E_OK;
+    segment_walk_init(&w, s, last->pos, last->last_offset);
+    do {
+        e = segment_walk_next(&w, &h);
+    } while (e == E_OK);
+    if (e != E_NOT_FOUND)
+        return segment_scan_is_wrong(e) ? E_OK : e; /* damage, about which nothing is said here */
+    return w.offset == s->end_offset || segment_damage_from(s, s->size) != NULL ? E_OK : E_CORRUPT;
+}
+
 /* Does the entry at the end of the offset index name a frame of this log? */
 static enum err check_offsets(struct segment *s)
 {
@@ -89,7 +112,7 @@ static enum err check_offsets(struct segment *s)
         return E_CORRUPT;
     if (e == E_OK && batch_last_offset(&h) != entry.last_offset)
         return E_CORRUPT;
-    return e;
+    return e == E_OK ? check_end(s, &entry) : e;
 }
 
 enum err segment_open_indexes(struct segment *s, struct os_dir *dir)

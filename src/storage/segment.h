@@ -116,6 +116,20 @@ NODISCARD enum err segment_open_anchors(struct segment *s, struct os_dir *dir);
 void segment_keep_anchors(struct segment *s);
 void segment_drop_anchors(struct segment *s);
 
+/* What is known of the places of frames that do not say their offset. */
+struct segment_anchors {
+    const struct segment_index *index; /* the offset index */
+    int64_t base_offset;
+    int64_t end_offset; /* of what the scan may see; INT64_MAX: unknown */
+};
+
+/*
+ * Set end and offset_end of the damage that begins at d->pos: the next frame whose offset
+ * is known. E_NOT_FOUND: nobody knows one. E_IO
+ */
+NODISCARD enum err segment_find_anchored(const struct segment_anchors *a, struct segment_scan *scan,
+                                         struct segment_damage *d);
+
 /*
  * Mark damage that begins at `pos`, where `offset` was to come, and skip it: to the
  * next frame whose offset is known or, without one, the end of what `scan` may see and

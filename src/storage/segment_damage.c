@@ -69,12 +69,11 @@ void segment_drop_anchors(struct segment *s)
 }
 
 /* The first entry of a frame that begins in [pos, end). E_NOT_FOUND */
-static enum err next_entry(const struct segment *s, int64_t pos, int64_t end,
+static enum err next_entry(const struct segment_anchors *a, int64_t pos, int64_t end,
                            struct offset_index_entry *entry_out)
 {
-    const struct segment_index *anchors = s->anchors.count > 0 ? &s->anchors : &s->offsets;
     struct offset_index_entry entry;
-    enum err e = offset_index_find_after(anchors, s->base_offset, pos, &entry);
+    enum err e = offset_index_find_after(a->index, a->base_offset, pos, &entry);
 
     if (e != E_OK || entry.pos >= end)
         return e == E_OK ? E_NOT_FOUND : e;
@@ -82,56 +81,112 @@ static enum err next_entry(const struct segment *s, int64_t pos, int64_t end,
     return E_OK;
 }
 
-/* Do the frames from `from` on lead to the next known place at or after `pos`? */
-static enum err leads_on(const struct segment *s, struct segment_scan *scan,
-                         struct offset_index_entry from, int64_t pos, bool *leads_out)
+/* Hop from frame to frame up to `pos` or past it, or to one that is wrong. E_IO */
+static enum err hop(struct segment_scan *scan, int64_t pos, struct offset_index_entry *at)
 {
-    struct offset_index_entry known;
     struct batch_header h;
-    enum err e = next_entry(s, pos, scan->end, &known);
+    enum err e = E_OK;
 
-    if (e != E_OK && e != E_NOT_FOUND)
-        return e;
-    if (e == E_NOT_FOUND)
-        known = (struct offset_index_entry){.last_offset = s->end_offset, .pos = scan->end};
-    e = E_OK;
-    while (from.pos < known.pos && e == E_OK) {
-        e = segment_scan_peek(scan, from.pos, from.last_offset, &h);
+    while (at->pos < pos && e == E_OK) {
+        e = segment_scan_peek(scan, at->pos, at->last_offset, &h);
         if (e == E_OK)
-            from = (struct offset_index_entry){.last_offset = batch_next_offset(&h),
-                                               .pos = from.pos + (int64_t)batch_total_size(&h)};
+            *at = (struct offset_index_entry){.last_offset = batch_next_offset(&h),
+                                              .pos = at->pos + (int64_t)batch_total_size(&h)};
     }
-    *leads_out = from.pos == known.pos && from.last_offset == known.last_offset;
     return segment_scan_is_wrong(e) ? E_OK : e;
 }
 
-/* Where the frames after `d` begin that do not say their offset. E_NOT_FOUND: nobody knows. */
-static enum err find_anchored(const struct segment *s, struct segment_scan *scan,
-                              struct segment_damage *d)
+/* Do the frames from `from` on lead to the next known place at or after `pos`? */
+static enum err leads_on(const struct segment_anchors *a, struct segment_scan *scan,
+                         struct offset_index_entry from, int64_t pos, bool *leads_out)
+{
+    struct offset_index_entry known;
+    enum err e = next_entry(a, pos, scan->end, &known);
+
+    if (e == E_NOT_FOUND) {
+        known = (struct offset_index_entry){.last_offset = a->end_offset, .pos = scan->end};
+        e = E_OK;
+    }
+    if (e == E_OK)
+        e = hop(scan, known.pos, &from);
+    if (e == E_OK)
+        *leads_out = from.pos == known.pos && from.last_offset == known.last_offset;
+    return e;
+}
+
+/* Do the frames from the entry at or below `offset` on lead to `pos`, but to another offset there?
+ */
+static enum err contradicts(const struct segment_anchors *a, struct segment_scan *scan,
+                            int64_t offset, struct offset_index_entry known, bool *does_out)
+{
+    struct offset_index_entry entry;
+    enum err e = offset_index_find(a->index, a->base_offset, offset, &entry);
+
+    if (e == E_OK && (entry.pos == 0 || entry.pos >= known.pos))
+        return E_OK; /* nothing is said */
+    if (e == E_OK)
+        e = hop(scan, known.pos, &entry);
+    if (e == E_OK && entry.pos >= known.pos)
+        *does_out |= entry.pos > known.pos || entry.last_offset != known.last_offset;
+    return e;
+}
+
+/*
+ * An index has no checksum. If its entry before the damage, or its last one, is wrong about what
+ * is known of the segment, none of them is believed.
+ */
+static enum err find_lie(const struct segment_anchors *a, struct segment_scan *scan,
+                         const struct segment_damage *d, bool *lies_out)
+{
+    struct offset_index_entry end = {.last_offset = a->end_offset, .pos = scan->end};
+    struct offset_index_entry here = {.last_offset = d->offset, .pos = d->pos};
+    enum err e = contradicts(a, scan, d->offset - 1, here, lies_out);
+
+    if (e == E_OK && a->end_offset != INT64_MAX)
+        e = contradicts(a, scan, a->base_offset + INT32_MAX, end, lies_out);
+    return e;
+}
+
+enum err segment_find_anchored(const struct segment_anchors *a, struct segment_scan *scan,
+                               struct segment_damage *d)
 {
     struct offset_index_entry next = {.last_offset = d->offset + 1, .pos = d->pos};
     struct batch_header h;
-    bool leads = false;
-    enum err e = segment_scan_peek(scan, d->pos, d->offset, &h);
+    bool leads = false, lies = false;
+    enum err e = find_lie(a, scan, d, &lies);
 
+    if (e != E_OK || lies)
+        return e == E_OK || e == E_CORRUPT ? E_NOT_FOUND : e;
+    e = segment_scan_peek(scan, d->pos, d->offset, &h);
     if (e != E_OK && !segment_scan_is_wrong(e))
         return e;
     if (e == E_OK) { /* perhaps all but its length is wrong */
         next.pos += (int64_t)batch_total_size(&h);
-        e = leads_on(s, scan, next, next.pos, &leads);
+        e = leads_on(a, scan, next, next.pos, &leads);
         if (e != E_OK)
             return e;
     }
     for (int64_t pos = d->pos + 1; !leads; pos = next.pos + 1) {
-        e = next_entry(s, pos, scan->end, &next);
+        e = next_entry(a, pos, scan->end, &next);
         if (e == E_OK && next.last_offset > d->offset)
-            e = leads_on(s, scan, next, next.pos + 1, &leads);
+            e = leads_on(a, scan, next, next.pos + 1, &leads);
         if (e != E_OK)
             return e;
     }
     d->end = next.pos;
     d->offset_end = next.last_offset;
     return E_OK;
+}
+
+/* Where the frames after `d` begin that do not say their offset. E_NOT_FOUND: nobody knows. */
+static enum err find_anchored(const struct segment *s, struct segment_scan *scan,
+                              struct segment_damage *d)
+{
+    struct segment_anchors a = {.index = s->anchors.count > 0 ? &s->anchors : &s->offsets,
+                                .base_offset = s->base_offset,
+                                .end_offset = s->end_offset};
+
+    return segment_find_anchored(&a, scan, d);
 }
 
 /* Where the next batch begins. E_NOT_FOUND */

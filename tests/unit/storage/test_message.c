@@ -238,7 +238,69 @@ static void what_is_not_for_messages_is_refused(void **state)
     rig_close(&r);
 }
 
+/* The option is for a log that is made; one that is there keeps what it has. */
+static void a_log_keeps_its_format(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        enum log_format own = i == 0 ? LOG_FORMAT_BATCH : LOG_FORMAT_MESSAGE;
+        struct rig r;
+
+        rig_open_as(&r, own);
+        r.options.format = i == 0 ? LOG_FORMAT_MESSAGE : LOG_FORMAT_BATCH;
+        for (int life = 0; life < 3; life++) {
+            rig_fill(&r, 5, 100);
+            if (life == 1)
+                rig_crash(&r);
+            else
+                log_close(r.log);
+            assert_int_equal(rig_open_log(&r), E_OK);
+            assert_int_equal(log_format(r.log), own);
+            assert_int_equal(rig_check_all(&r), 5 * life + 5);
+        }
+        rig_close(&r);
+    }
+}
+
+/* Times rise, fall back and repeat; over segments, through the index, after a restart. */
+static void found_by_time(void **state)
+{
+    enum { COUNT = 200 };
+    int64_t times[COUNT];
+    struct rig r;
+
+    (void)state;
+    rig_open_as(&r, LOG_FORMAT_MESSAGE);
+    r.options.segment_bytes = 4000;
+    r.options.index_interval_bytes = 1000;
+    assert_int_equal(log_set_options(r.log, &r.options), E_OK);
+    for (int i = 0; i < COUNT; i++) {
+        struct rig_batch b = {.count = 1, .value_size = 100};
+
+        times[i] = 1000 + i * 10 - i % 7 * 25;
+        b.timestamp_ms = times[i];
+        assert_int_equal(rig_append(&r, &b, NULL), E_OK);
+    }
+    for (int life = 0; life < 3; life++) {
+        for (int64_t t = 900; t < 1000 + COUNT * 10 + 20; t += 7) {
+            int64_t offset, found, want = 0;
+
+            while (want < COUNT && times[want] < t)
+                want++;
+            assert_int_equal(log_find_timestamp(r.log, t, COUNT, &offset, &found), E_OK);
+            assert_int_equal(offset, want < COUNT ? want : -1);
+            assert_int_equal(found, want < COUNT ? times[want] : -1);
+        }
+        if (life == 0)
+            rig_reopen(&r);
+        rig_crash(&r);
+        assert_int_equal(rig_open_log(&r), E_OK);
+    }
+    rig_close(&r);
+}
+
 TESTS(test_message, cmocka_unit_test(both_vectors_are_frames_of_a_log),
       cmocka_unit_test(values_of_every_size_and_codec_come_back),
       cmocka_unit_test(every_offset_is_found_over_rotations),
-      cmocka_unit_test(what_is_not_for_messages_is_refused));
+      cmocka_unit_test(what_is_not_for_messages_is_refused),
+      cmocka_unit_test(a_log_keeps_its_format), cmocka_unit_test(found_by_time));
