@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "cli/cli_time.h"
 #include "os/dir.h"
 #include "os/os.h"
@@ -50,6 +51,33 @@ void cli_log_close(struct cli_log *log)
     log_view_release(&log->view);
     os_dir_close(log->dir);
     os_close(log->os);
+}
+
+enum err cli_log_split(const char *path, char **root_out, const char **name_out,
+                       struct report *report)
+{
+    size_t size = strlen(path), at;
+    char *root, *name;
+
+    while (size > 1 && path[size - 1] == '/')
+        size--;
+    for (at = size; at > 0 && path[at - 1] != '/';)
+        at--;
+    if (at == size || path[at] == '.') {
+        report_set(report, "%s: give the directory as DATA/TOPIC-PARTITION", path);
+        return E_INVAL;
+    }
+    root = mem_alloc(size + 3); /* both, each with its NUL, or "." */
+    if (root == NULL)
+        return E_NOMEM;
+    name = root + (at > 0 ? at : 1) + 1;
+    memcpy(root, at > 0 ? path : ".", at > 0 ? at : 1);
+    name[-1] = 0;
+    memcpy(name, path + at, size - at);
+    name[size - at] = 0;
+    *root_out = root;
+    *name_out = name;
+    return E_OK;
 }
 
 size_t cli_log_segment_of(const struct log_view *view, int64_t offset)

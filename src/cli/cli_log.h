@@ -31,6 +31,16 @@ struct cli_log {
 NODISCARD enum err cli_log_open(const char *path, struct cli_log *log_out, struct report *report);
 void cli_log_close(struct cli_log *log);
 
+/*
+ * DATA/orders-0 is the log orders-0 in the root DATA; so is orders-0/ seen from DATA. Free
+ * `root_out` with mem_free(); `name_out` points into it.
+ *
+ *   E_INVAL  such as "." or "/": not a directory's name in another directory
+ *   E_NOMEM
+ */
+NODISCARD enum err cli_log_split(const char *path, char **root_out, const char **name_out,
+                                 struct report *report);
+
 /* The last segment that begins at or before `offset`. */
 size_t cli_log_segment_of(const struct log_view *view, int64_t offset);
 

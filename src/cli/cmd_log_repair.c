@@ -1,5 +1,4 @@
-#include <string.h>
-
+#include "base/mem.h"
 #include "cli/cli_log.h"
 #include "cli/cmd.h"
 #include "os/dir.h"
@@ -11,7 +10,7 @@
  * dlog log repair: damaged ranges of a log are taken from another copy of it. The log is opened,
  * so no broker may have it; the copy is only looked at.
  */
-enum { PIECE_BYTES = 4 << 20, OUTPUT_MAX = 1 << 26, PATH_SIZE = 4096 };
+enum { PIECE_BYTES = 4 << 20, OUTPUT_MAX = 1 << 26 };
 
 /* The other copy, walked forward; it begins anew when an earlier offset is asked for. */
 struct copy {
@@ -97,14 +96,40 @@ static enum err find_damage(struct repair *r, struct log_verify_result *found)
     return e;
 }
 
+static enum err say_json(struct repair *r, const struct log_verify_range *range, const char *error)
+{
+    struct cli_json j = cli_json_init(&r->out);
+    enum err e;
+
+    cli_json_open(&j, '{');
+    cli_json_key(&j, "offset");
+    cli_json_i64(&j, range->offset);
+    cli_json_key(&j, "offset_end");
+    cli_json_i64(&j, range->offset_end);
+    cli_json_key(&j, "repaired");
+    cli_json_bool(&j, error == NULL);
+    cli_json_key(&j, "error");
+    if (error == NULL)
+        cli_json_null(&j);
+    else
+        cli_json_text(&j, error);
+    cli_json_close(&j, '}');
+    e = cli_json_done(&j);
+    return e == E_OK ? buf_append(&r->out, "\n", 1) : e;
+}
+
 static enum err say(struct repair *r, const struct log_verify_range *range, enum err e,
                     const struct report *why)
 {
+    const char *error = why->text[0] != 0 ? why->text : err_text(e);
+
+    if (cli_args_has(r->cli->args, "json"))
+        return say_json(r, range, e == E_OK ? NULL : error);
     if (e == E_OK)
         return buf_printf(&r->out, "repaired offsets %lld to %lld\n", (long long)range->offset,
                           (long long)range->offset_end - 1);
     fprintf(r->cli->err, "dlog: offsets %lld to %lld: %s\n", (long long)range->offset,
-            (long long)range->offset_end - 1, why->text[0] != 0 ? why->text : err_text(e));
+            (long long)range->offset_end - 1, error);
     return E_OK;
 }
 
@@ -140,45 +165,17 @@ static enum err repair_all(struct repair *r)
         offset = range.offset_end;
         e = repair_range(r, &range);
     }
-    if (e == E_OK && offset == 0)
+    if (e == E_OK && offset == 0 && !cli_args_has(r->cli->args, "json"))
         e = buf_printf(&r->out, "nothing to repair\n");
     return e;
-}
-
-/* DATA/orders-0 is the log orders-0 in the root DATA; so is orders-0/ seen from DATA. */
-static enum err split_path(struct repair *r, const char *path, char *root_out,
-                           const char **name_out)
-{
-    size_t size = strlen(path);
-    const char *slash;
-
-    while (size > 1 && path[size - 1] == '/')
-        size--;
-    if (size + 1 > PATH_SIZE) {
-        report_set(&r->report, "%s: the path is too long", path);
-        return E_TOO_BIG;
-    }
-    memcpy(root_out, path, size);
-    root_out[size] = 0;
-    slash = strrchr(root_out, '/');
-    *name_out = slash == NULL ? path : path + (slash - root_out) + 1;
-    if (size == 0 || strncmp(*name_out, ".", 1) == 0 || strchr(*name_out, '/') != NULL) {
-        report_set(&r->report, "%s: give the directory as DATA/TOPIC-PARTITION", path);
-        return E_INVAL;
-    }
-    if (slash == NULL)
-        memcpy(root_out, ".", 2);
-    else
-        root_out[slash == root_out ? 1 : slash - root_out] = 0;
-    return E_OK;
 }
 
 static enum err open_log(struct repair *r, const char *path)
 {
     struct log_options options = log_options_default();
-    char root[PATH_SIZE];
     const char *name;
-    enum err e = split_path(r, path, root, &name);
+    char *root;
+    enum err e = cli_log_split(path, &root, &name, &r->report);
 
     if (e == E_OK)
         e = os_open(&r->os);
@@ -191,6 +188,7 @@ static enum err open_log(struct repair *r, const char *path)
             &(struct log_open){
                 .root = r->root, .name = name, .options = &options, .wall_ms = os_wall_ms(r->os)},
             &r->log, NULL, &r->report);
+    mem_free(root);
     return e;
 }
 
@@ -249,6 +247,7 @@ static int repair_run(struct cli *cli)
 
 static const struct cli_option OPTIONS[] = {
     {"from", 'f', "DIR", "another copy of the log, on another disk or from a backup"},
+    {"json", 'j', NULL, "one JSON object a line for each damaged range"},
     {NULL, 0, NULL, NULL},
 };
 
