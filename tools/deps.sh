@@ -9,7 +9,7 @@ set -euo pipefail
 
 declare -A packages why
 packages[build]="gcc meson ninja-build pkg-config python3 libisal-dev zlib1g-dev liblz4-dev libzstd-dev
-    libsnappy-dev librdkafka-dev libcmocka-dev scdoc"
+    libsnappy-dev librdkafka-dev libjansson-dev libcmocka-dev scdoc"
 packages[test]="clang=clang clang-format=clang-format kcat=kcat python3-confluent-kafka python3-kafka
     python3-lz4 python3-snappy python3-zstandard"
 packages[lint]="clang-tidy=clang-tidy cppcheck=cppcheck shellcheck=shellcheck pyflakes3=pyflakes3

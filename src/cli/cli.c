@@ -14,7 +14,8 @@ static const char BROKER_DEFAULT[] = "localhost:9092";
 
 static const struct cli_command *const COMMANDS[] = {
     &cli_topic_create, &cli_topic_list, &cli_topic_describe, &cli_topic_delete, &cli_topic_adopt,
-    &cli_produce,      &cli_consume,    &cli_log_dump,       &cli_log_repair,   &cli_log_verify,
+    &cli_produce,      &cli_consume,    &cli_log_convert,    &cli_log_dump,     &cli_log_export,
+    &cli_log_import,   &cli_log_repair, &cli_log_verify,
 };
 enum { COMMAND_COUNT = sizeof(COMMANDS) / sizeof(COMMANDS[0]) };
 

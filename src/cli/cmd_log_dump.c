@@ -1,3 +1,4 @@
+#include "cli/cli_frame.h"
 #include "cli/cli_log.h"
 #include "cli/cli_time.h"
 #include "cli/cmd.h"
@@ -8,15 +9,14 @@
  * dlog log dump: the batches of a log, and with --records what is in them, as they are on disk.
  * What is damaged is a line of its own.
  */
-enum { OUTPUT_MAX = 1 << 30, BATCH_MAX = 1 << 30, UNPACK_MAX = 1 << 30, OUTPUT_CHUNK = 1 << 16 };
+enum { OUTPUT_MAX = 1 << 30, OUTPUT_CHUNK = 1 << 16 };
 
 struct dump {
     struct cli *cli;
     struct cli_log log;
     struct log_walk walk;
     struct buf out;
-    struct buf batch;
-    struct buf unpack;
+    struct cli_frame frame;
     struct report report;
     int64_t from;
     int64_t left; /* batches, or records with --records */
@@ -25,7 +25,7 @@ struct dump {
     bool is_damaged;
 };
 
-static void json_batch(struct cli_json *j, const struct log_walk_item *item)
+static void json_batch(struct cli_json *j, const struct log_walk_item *item, const char *kind)
 {
     const struct batch_header *h = &item->header;
     const struct {
@@ -48,7 +48,7 @@ static void json_batch(struct cli_json *j, const struct log_walk_item *item)
     const char *codec = codec_name(batch_codec(h));
 
     cli_json_key(j, "kind");
-    cli_json_text(j, "batch");
+    cli_json_text(j, kind);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         cli_json_key(j, numbers[i].name);
         cli_json_i64(j, numbers[i].value);
@@ -63,6 +63,11 @@ static void json_batch(struct cli_json *j, const struct log_walk_item *item)
     cli_json_bool(j, batch_is_log_append_time(h));
 }
 
+static bool is_message(const struct dump *d)
+{
+    return d->log.view.format == LOG_FORMAT_MESSAGE;
+}
+
 static enum err text_batch(struct dump *d, const struct log_walk_item *item)
 {
     const struct batch_header *h = &item->header;
@@ -71,9 +76,14 @@ static enum err text_batch(struct dump *d, const struct log_walk_item *item)
     enum err e;
 
     cli_time_print(h->max_timestamp, time);
-    e = buf_printf(&d->out, "offset %lld..%lld pos %lld size %lld epoch %d time %s records %d",
-                   (long long)h->base_offset, (long long)batch_last_offset(h), (long long)item->pos,
-                   (long long)(item->end - item->pos), h->leader_epoch, time, h->record_count);
+    if (is_message(d))
+        e = buf_printf(&d->out, "offset %lld pos %lld size %lld time %s", (long long)h->base_offset,
+                       (long long)item->pos, (long long)(item->end - item->pos), time);
+    else
+        e = buf_printf(&d->out, "offset %lld..%lld pos %lld size %lld epoch %d time %s records %d",
+                       (long long)h->base_offset, (long long)batch_last_offset(h),
+                       (long long)item->pos, (long long)(item->end - item->pos), h->leader_epoch,
+                       time, h->record_count);
     if (e == E_OK && batch_codec(h) != CODEC_NONE)
         e = buf_printf(&d->out, " codec %s", codec != NULL ? codec : "unknown");
     if (e == E_OK && batch_has_producer(h))
@@ -85,14 +95,13 @@ static enum err text_batch(struct dump *d, const struct log_walk_item *item)
     return e;
 }
 
-/* The records of the batch that is in d->batch. */
-static enum err add_records(struct dump *d, struct cli_json *j)
+/* The records of the batch. */
+static enum err add_records(struct dump *d, const struct log_walk_item *item, struct cli_json *j)
 {
     struct record_view view;
-    struct record_iter it;
-    enum err e = record_iter_init(&it, buf_slice(&d->batch), &d->unpack);
+    enum err e = cli_frame_read(&d->frame, &d->walk, item);
 
-    while (e == E_OK && d->left > 0 && record_iter_next(&it, &view)) {
+    while (e == E_OK && d->left > 0 && cli_frame_next(&d->frame, &view)) {
         if (view.offset < d->from)
             continue;
         d->left--;
@@ -104,7 +113,7 @@ static enum err add_records(struct dump *d, struct cli_json *j)
         cli_log_record_json(j, &view);
         cli_json_close(j, '}');
     }
-    return e == E_OK && d->left > 0 ? record_iter_done(&it) : e;
+    return e == E_OK && d->left > 0 ? cli_frame_done(&d->frame) : e;
 }
 
 static enum err dump_batch(struct dump *d, const struct log_walk_item *item)
@@ -115,19 +124,18 @@ static enum err dump_batch(struct dump *d, const struct log_walk_item *item)
 
     if (d->is_json) {
         cli_json_open(&j, '{');
-        json_batch(&j, item);
+        json_batch(&j, item, is_message(d) ? "message" : "batch");
     } else {
         e = text_batch(d, item);
     }
     if (d->has_records && e == E_OK) {
-        buf_clear(&d->batch);
-        e = log_walk_read(&d->walk, item, &d->batch);
         if (d->is_json) {
             cli_json_key(&j, "records");
             cli_json_open(&j, '[');
         }
-        if (e == E_OK)
-            bad = add_records(d, &j);
+        bad = add_records(d, item, &j);
+        if (bad != E_OK && !cli_frame_is_wrong(bad))
+            e = bad;
         if (d->is_json)
             cli_json_close(&j, ']');
     } else {
@@ -222,12 +230,10 @@ static int dump_run(struct cli *cli)
     if (e != E_OK)
         return cli_fail(cli, &d.report);
     buf_init(&d.out, OUTPUT_MAX);
-    buf_init(&d.batch, BATCH_MAX);
-    buf_init(&d.unpack, UNPACK_MAX);
+    cli_frame_init(&d.frame);
     e = dump_all(&d);
     buf_release(&d.out);
-    buf_release(&d.batch);
-    buf_release(&d.unpack);
+    cli_frame_release(&d.frame);
     cli_log_close(&d.log);
     if (e != E_OK && e != E_NOT_FOUND && e != E_CLOSED) {
         if (d.report.text[0] == 0)

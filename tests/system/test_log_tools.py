@@ -3,7 +3,7 @@
 
     test_log_tools.py PROGRAM --dlog DLOG
 """
-import hashlib, json, os, random, shutil, stat, subprocess, sys, tempfile, time, urllib.request
+import base64, hashlib, json, os, random, shutil, stat, subprocess, sys, tempfile, time, urllib.request
 
 from common import Skip, Tap, arguments, broker, port_free, require, wire
 
@@ -224,7 +224,12 @@ def repair(tool):
             os.truncate(path, draw.randrange(os.path.getsize(path)))
         wrong = len(tool.verify(log)["ranges"])
         require(wrong >= 3, f"{wrong} ranges")
-        said = tool.run("repair", log, "--from", tool.log).decode().splitlines()
+        if i == 5:
+            said = [json.loads(line) for line in tool.run("repair", log, "--from", tool.log, "-j").splitlines()]
+            require(all(range["repaired"] and range["error"] is None for range in said), f"{said}")
+            said = [f"repaired offsets {range['offset']}" for range in said]
+        else:
+            said = tool.run("repair", log, "--from", tool.log).decode().splitlines()
         require(len(said) >= 3 and all(line.startswith("repaired offsets ") for line in said), f"{said}")
         tool.verify(log, code=DONE)
         require(tool.run("repair", log, "--from", tool.log) == b"nothing to repair\n", "again")
@@ -239,6 +244,9 @@ def repair_refused(tool):
         flip(os.path.join(path, name), 100)
     said = tool.run("repair", log, "--from", copy, code=DAMAGED)
     require("the copy does not have offset" in said, said)
+    said = json.loads(tool.run("repair", log, "--from", copy, "--json", code=DAMAGED))
+    require(not said["repaired"] and "the copy does not have offset" in said["error"] and
+            said["offset_end"] - said["offset"] == 100, f"{said}")
     require("--from DIR is missing" in tool.run("repair", log, code=USAGE), "from")
     nowhere = os.path.join(tool.folder, "nowhere", "orders-0")
     require("no such directory" in tool.run("repair", nowhere, "--from", copy, code=FAILED), "nowhere")
@@ -283,6 +291,159 @@ def scrub(args, tool):
         require("damage " in open(os.path.join(log, "dlog.checkpoint")).read(), "forgotten")
         require(node.output().count("event=damage_found") == 1, "found again")
 
+# Keys and values of all kinds: text, bytes, what JSON must escape, empty, null.
+KINDS = [b"text", b"", b"\xff\x00\x80", "\u00e9\u20ac\U0001f600".encode(), b"\"\\\n\x01\x7f\x00", None]
+
+def line_of(timestamp, key, value, headers=()):
+    def member(name, what):
+        try:
+            return {name: what if what is None else what.decode()}
+        except UnicodeDecodeError:
+            return {name + "_base64": base64.b64encode(what).decode()}
+    return {"timestamp": timestamp, **member("key", key), **member("value", value),
+            "headers": [{**member("name", name), **member("value", what)} for name, what in headers]}
+
+def lines_of(records):
+    return "".join(json.dumps(record) + "\n" for record in records).encode()
+
+def exported(tool, log, *words, code=DONE):
+    """Objects without their offset, which is where they stand."""
+    text = tool.run("export", log, *words, code=code)
+    found = [json.loads(line) for line in text.splitlines() if line[:1] in (b"{", "{")]
+    offsets = [record.pop("offset") for record in found]
+    return offsets, found
+
+def export_import(tool):
+    path = os.path.join(tool.folder, "imported", "t-0")
+    records = [line_of(1767225600000 + i, key, value, [(b"a", b"1"), (b"\xfe", None), (b"a", key)][:i % 4])
+               for i, (key, value) in enumerate((k, v) for k in KINDS for v in KINDS)]
+    records += [line_of(timestamp, b"k", b"v") for timestamp in (-1, 0, 1 << 60, 5)]
+    said = tool.run("import", path, data=lines_of(records))
+    require(f"imported {len(records)} records, offsets 0 to {len(records) - 1}".encode() in said, f"{said}")
+    offsets, found = exported(tool, path)
+    require(offsets == list(range(len(records))) and found == records, f"{found}")
+    for codec in ("gzip", "snappy", "lz4", "zstd"):    # appended to it, from its own export
+        tool.run("import", path, "-z", codec, data=tool.run("export", path, "-n", str(len(records))))
+    require(exported(tool, path)[1] == records * 5, "appended")
+    require(tool.verify(path, code=DONE)["batches"] >= 5, "batches")
+    offsets, found = exported(tool, path, "-o", "7", "-n", "3")
+    require(offsets == [7, 8, 9] and found == records[7:10], f"{found}")
+    large = [line_of(1, b"k", bytes([65 + i]) * 700000) for i in range(3)]
+    tool.run("import", path, "-z", "zstd", data=lines_of(large))
+    require(exported(tool, path, "-o", str(5 * len(records)))[1] == large, "large ones")
+
+def export_of_a_broker(tool):
+    """The log of a broker comes back, and what is damaged is left out with a word."""
+    copy = os.path.join(tool.folder, "again", "orders-0")
+    before = print_of(tool.whole)
+    text = tool.run("export", tool.log)
+    require(print_of(tool.whole) == before, "something was changed")
+    tool.run("import", copy, data=text)
+    require(tool.run("export", copy) == text and len(text.splitlines()) == RECORDS, "another one")
+    log = tool.copy()
+    flip(os.path.join(log, segments(log)[1]), 70)
+    said = tool.run("export", log, code=DAMAGED)
+    require("left out" in said and said.count("\n") == RECORDS - 100 + 1, said[-200:])
+
+def import_refused(tool):
+    path = os.path.join(tool.folder, "refused", "t-0")
+    said = tool.run("import", path, data=b'{"key":"a"}\n'[:8], code=FAILED)
+    require("line 1: not JSON" in said and "nothing was imported" in said, said)
+    require(not os.path.exists(path), "an empty log was left")
+    good = lines_of([line_of(i, b"k", b"v") for i in range(4)])
+    said = tool.run("import", path, data=good + b'{"vaule":"x"}\n' + good, code=FAILED)
+    require('line 5: "vaule"' in said and "4 records before it are in the log, offsets 0 to 3" in said, said)
+    require(exported(tool, path)[0] == [0, 1, 2, 3], "what was said")
+    said = tool.run("import", path, data=b"\n", code=FAILED)
+    require("line 1: " in said and exported(tool, path)[0] == [0, 1, 2, 3], said)
+    require("--format" in tool.run("import", path, "--format", "x", code=USAGE), "format")
+    require("--compression" in tool.run("import", path, "-z", "x", code=USAGE), "codec")
+    said = tool.run("import", path, "--format", "message", data=good, code=FAILED)
+    require("in the format batch" in said, said)
+    other = os.path.join(tool.folder, "refused", "notes")
+    os.mkdir(other)
+    require("not a log" in tool.run("import", other, data=good, code=FAILED) and os.listdir(other) == [], "not a log")
+    require("DATA/TOPIC-PARTITION" in tool.run("import", ".", data=good, code=FAILED), "no name")
+    for line, what in ((line_of(0, b"k", None), "null values"), (line_of(0, b"k", b"v", [(b"a", b"")]), "headers")):
+        said = tool.run("import", path + "m", "--format", "message", data=good + lines_of([line]), code=FAILED)
+        require("line 5" in said and what in said, said)
+
+def messages(tool):
+    """A log of messages through all the tools; a broker is another test."""
+    log = os.path.join(tool.folder, "messages", "events-0")
+    records = [line_of(1767225600000 + i, KINDS[i % 6], KINDS[i % 5] * 50) for i in range(1000)]
+    for i, codec in enumerate(("none", "gzip", "snappy", "lz4", "zstd")):
+        tool.run("import", log, "--format", "message", "-z", codec, data=lines_of(records[i * 200:i * 200 + 200]))
+    result = tool.verify(log, code=DONE)
+    require(result["end_offset"] == 1000 and result["batches"] == 1000, f"{result}")
+    frames = [json.loads(line) for line in tool.run("dump", "-j", "-r", log).splitlines()]
+    require([frame["offset"] for frame in frames] == list(range(1000)), "offsets by place")
+    require({frame["kind"] for frame in frames} == {"message"}, "kind")
+    require([frame["codec"] for frame in frames[::200]] == ["none", "gzip", "snappy", "lz4", "zstd"], "codecs")
+    require(all(frame["records"][0]["timestamp"] == 1767225600000 + i for i, frame in enumerate(frames)), "records")
+    text = tool.run("dump", log, "-o", "250", "-n", "2").decode().splitlines()
+    require(len(text) == 2 and text[0].startswith("offset 250 pos ") and text[0].endswith(" codec gzip"), f"{text}")
+    require(exported(tool, log) == (list(range(1000)), records), "export")
+    return log, records
+
+def convert(tool):
+    log, records = messages(tool)
+    before = print_of(log)
+    target = os.path.join(tool.folder, "converted", "events-0")
+    result = json.loads(tool.run("convert", log, target + "/", "-z", "zstd", "--json"))
+    require((result["start_offset"], result["end_offset"], result["records"], result["skipped_offsets"]) ==
+            (0, 1000, 1000, 0), f"{result}")
+    require(print_of(log) == before, "the source was changed")
+    require(exported(tool, target) == (list(range(1000)), records), "other records")
+    result = tool.verify(target, code=DONE)
+    require(result["batches"] < 1000, f"{result}")
+    require("it exists" in tool.run("convert", log, target, code=FAILED), "twice")
+    require("in batches already" in tool.run("convert", target, target + "2", code=FAILED), "batches")
+    require(sorted(os.listdir(os.path.dirname(target))) == [".lock", "events-0"], "left over")
+
+def messages_in_segments(tool):
+    """Records of three months: a segment is at most a week."""
+    log = os.path.join(tool.folder, "segments", "events-0")
+    records = [line_of(1767225600000 + i // 100 * 30 * 86400000, b"k", b"%d" % i) for i in range(300)]
+    for i in range(0, 300, 100):
+        tool.run("import", log, "--format", "message", data=lines_of(records[i:i + 100]))
+    require([int(name[:20]) for name in segments(log)] == [0, 100, 200], f"{segments(log)}")
+    return log, records
+
+def convert_damaged(tool):
+    log, records = messages_in_segments(tool)
+    names = segments(log)
+    flip(os.path.join(log, names[1]), 30)
+    target = os.path.join(tool.folder, "skipped", "events-0")
+    os.makedirs(target + ".converting/rest-of-another-try")
+    said = tool.run("convert", log, target, code=DAMAGED)
+    first = next(i for i in range(100, 200) if f"damage at offsets {i} to 199:" in said)
+    require(first < 103 and "--skip-damage" in said, said)
+    require(os.listdir(os.path.dirname(target)) == [".lock"], "left over")
+    said = tool.run("convert", log, target, "--skip-damage", code=DAMAGED)
+    require(f"offsets {first} to 199 left out" in said, said)
+    offsets, found = exported(tool, target)
+    require(offsets == list(range(first)) + list(range(200, 300)), f"{offsets}")
+    require(found == [records[offset] for offset in offsets], "offsets moved")
+    tool.verify(target, code=DONE)
+
+def convert_for_a_broker(args, tool):
+    """What a library wrote as messages, read by kcat from a broker."""
+    if not shutil.which("kcat"):
+        raise Skip("kcat is not installed")
+    log = os.path.join(tool.folder, "messages", "events-0")
+    target = os.path.join(tool.folder, "served", "events-0")
+    tool.run("convert", log, target, "-z", "lz4")
+    with broker(args) as node:
+        subprocess.run([tool.program, "-b", node.bootstrap, "topic", "adopt", target, "--topic", "events"],
+                       check=True, capture_output=True, timeout=TIMEOUT_S)
+        said = subprocess.run(["kcat", "-b", node.bootstrap, "-C", "-t", "events", "-e", "-q", "-u", "-f", "%o %T %S %K|"],
+                              check=True, capture_output=True, timeout=TIMEOUT_S).stdout.decode()
+    found = [tuple(map(int, record.split())) for record in said.split("|")[:-1]]
+    size = lambda what: -1 if what is None else len(what)
+    require(found == [(i, 1767225600000 + i, 50 * size(KINDS[i % 5]), size(KINDS[i % 6])) for i in range(1000)],
+            f"{found[:10]}")
+
 def main():
     args = arguments(__doc__, lambda parser: parser.add_argument("--dlog", required=True))
     points = Tap()
@@ -290,8 +451,10 @@ def main():
         tool = Tool(args.dlog, folder)
         points.run("fill", fill, args, tool)
         for test in (whole, records, bits, lost, indexes, foreign_files, no_log, denied, read_only, closed_pipe,
-                     repair, repair_refused):
+                     repair, repair_refused, export_import, export_of_a_broker, import_refused, convert,
+                     convert_damaged):
             points.run(test.__name__.replace("_", " "), test, tool)
+        points.run("convert for a broker", convert_for_a_broker, args, tool)
         points.run("scrub", scrub, args, tool)
         points.run("repair in use", repair_in_use, args, tool)
     return points.done()
