@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "os/dir.h"
 #include "os/file.h"
+#include "storage/frame.h"
 #include "storage/log_priv.h"
 
 /*
@@ -223,6 +224,11 @@ enum err log_repair(struct log *log, int64_t offset, const struct log_repair_sou
 
     if (e != E_OK)
         return e;
+    if (!frame_has_offset(log->format)) {
+        report_set(report, "a log of messages cannot be repaired from a copy: put back the file of "
+                           "the segment");
+        return E_UNSUPPORTED;
+    }
     if (log_refuses(log))
         return E_BROKEN;
     if (log->is_compacting) {

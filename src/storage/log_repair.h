@@ -42,6 +42,7 @@ struct log_repaired {
  *   E_OUT_OF_RANGE  what it gave does not fit: other batch boundaries or offsets
  *   E_TOO_BIG       the segment would become too large
  *   E_AGAIN         a compaction runs
+ *   E_UNSUPPORTED   a log of messages
  *   E_BROKEN, E_IO, E_NO_SPACE, E_NOMEM
  * The report says which. After an error the damage is marked as before.
  */

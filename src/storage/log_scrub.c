@@ -6,6 +6,7 @@
 #include "base/parse.h"
 #include "os/dir.h"
 #include "os/file.h"
+#include "storage/frame.h"
 #include "storage/log_priv.h"
 #include "storage/text_priv.h"
 
@@ -131,6 +132,8 @@ static enum err describe(struct log_scrub *scrub, const struct log *log, const s
                                   .settled = s->size};
     enum err e = vec_push(&scrub->view.segments, &vs);
 
+    if (e == E_OK)
+        e = log_view_add_damage(&scrub->view, s);
     scrub->view.settled_end = s->end_offset;
     for (size_t i = 0; i < log->epochs.entries.count && e == E_OK; i++) {
         const struct epoch_entry *entry = vec_at(&log->epochs.entries, i);
@@ -146,22 +149,38 @@ static void scrub_init(struct log_scrub *scrub, const struct log *log, int64_t w
     memset(scrub, 0, sizeof(*scrub));
     vec_init(&scrub->view.segments, sizeof(struct log_view_segment), 1);
     vec_init(&scrub->view.snapshots, sizeof(int64_t), 1);
+    vec_init(&scrub->view.damaged, sizeof(struct log_checkpoint_damage), SEGMENT_DAMAGE_MAX);
     vec_init(&scrub->wrong, sizeof(struct log_walk_item), WRONG_MAX);
     epoch_init(&scrub->view.epochs);
     scrub->view.has_gaps = log->has_gaps;
+    scrub->view.format = log->format;
     scrub->wall_ms = wall_ms;
     scrub->generation = log->generation;
+}
+
+static enum err use_anchors(struct log_scrub *scrub, const struct log *log)
+{
+    struct os_dir *dir;
+    enum err e = log_dir_open(log, &dir);
+
+    if (e != E_OK)
+        return e;
+    e = log_walk_use_anchors(&scrub->walk, dir);
+    os_dir_close(dir);
+    return e;
 }
 
 static enum err begin_segment(struct log_scrub *scrub, struct log *log, struct segment *s)
 {
     struct log_scrub_state *state = &log->scrub;
-    enum err e = log_use_segment(log, s);
+    enum err e = frame_has_offset(s->format) ? log_use_segment(log, s) : log_use_indexes(log, s);
 
     if (e == E_OK)
         e = describe(scrub, log, s);
     if (e == E_OK)
         e = log_walk_init(&scrub->walk, &scrub->view, 0);
+    if (e == E_OK)
+        e = use_anchors(scrub, log);
     if (e != E_OK)
         return e;
     if (state->segment != s->base_offset || state->pos > s->size || state->pos == 0)

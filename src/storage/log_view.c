@@ -177,6 +177,8 @@ static enum err read_checkpoint(struct log_view *view, struct report *report)
         e = E_UNSUPPORTED;
     } else if (e == E_OK) {
         apply_checkpoint(view, &c);
+        for (size_t i = 0; i < c.damaged.count && e == E_OK; i++)
+            e = vec_push(&view->damaged, vec_at(&c.damaged, i));
     } else if (e == E_UNSUPPORTED) {
         report_set(report, "%s was written by a later version", LOG_CHECKPOINT_NAME);
     } else if (e == E_CORRUPT) {
@@ -198,6 +200,7 @@ static void view_init(struct log_view *view, struct os_dir *dir)
     *view = (struct log_view){.dir = dir, .window_bytes = LOG_UNSYNCED_BYTES_MAX};
     vec_init(&view->segments, sizeof(struct log_view_segment), LOG_SEGMENTS_MAX);
     vec_init(&view->snapshots, sizeof(int64_t), 2 * LOG_SEGMENTS_MAX);
+    vec_init(&view->damaged, sizeof(struct log_checkpoint_damage), LOG_SEGMENTS_MAX);
     epoch_init(&view->epochs);
 }
 
@@ -245,6 +248,19 @@ enum err log_view_open(struct os_dir *dir, struct log_view *view_out, struct rep
     return e;
 }
 
+enum err log_view_add_damage(struct log_view *view, const struct segment *s)
+{
+    enum err e = E_OK;
+
+    for (size_t i = 0; i < s->damaged.count && e == E_OK; i++) {
+        struct log_checkpoint_damage d = {.segment = s->base_offset};
+
+        d.damage = *(struct segment_damage *)vec_at(&s->damaged, i);
+        e = vec_push(&view->damaged, &d);
+    }
+    return e;
+}
+
 enum err log_view_take(const struct log *log, struct os_dir *dir, struct log_view *view_out)
 {
     struct log_view view;
@@ -263,6 +279,8 @@ enum err log_view_take(const struct log *log, struct os_dir *dir, struct log_vie
                                       .settled = s->size};
 
         e = vec_push(&view.segments, &vs);
+        if (e == E_OK)
+            e = log_view_add_damage(&view, s);
     }
     for (size_t i = 0; i < log->snapshots.count && e == E_OK; i++)
         e = vec_push(&view.snapshots, vec_at(&log->snapshots, i));
@@ -279,6 +297,7 @@ void log_view_release(struct log_view *view)
 {
     vec_release(&view->segments);
     vec_release(&view->snapshots);
+    vec_release(&view->damaged);
     epoch_release(&view->epochs);
 }
 

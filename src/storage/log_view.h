@@ -10,11 +10,13 @@
 #include "base/vec.h"
 #include "record/batch.h"
 #include "storage/epoch.h"
+#include "storage/segment_index.h"
 #include "storage/segment_scan.h"
 
 struct log;
 struct os_dir;
 struct os_file;
+struct segment;
 
 /*
  * View: a log as its files are, without opening it. Nothing is created, locked, cut or repaired,
@@ -36,6 +38,7 @@ struct log_view {
     struct os_dir *dir;   /* borrowed */
     struct vec segments;  /* of struct log_view_segment, rising */
     struct vec snapshots; /* of int64_t */
+    struct vec damaged;   /* of struct log_checkpoint_damage: what is marked */
     struct epochs epochs;
     enum log_format format;
     int64_t start_offset;
@@ -62,6 +65,9 @@ NODISCARD enum err log_view_take(const struct log *log, struct os_dir *dir,
                                  struct log_view *view_out);
 void log_view_release(struct log_view *view);
 
+/* What is marked as damage in `s`. E_NOMEM, E_TOO_BIG */
+NODISCARD enum err log_view_add_damage(struct log_view *view, const struct segment *s);
+
 static inline const struct log_view_segment *log_view_segment_at(const struct log_view *view,
                                                                  size_t i)
 {
@@ -74,7 +80,8 @@ int64_t log_view_size(const struct log_view *view);
 /*
  * Walk: everything a view has, batch by batch, each checked: CRC, length, the offset that was to
  * come, an epoch that neither falls nor contradicts the epoch cache. What is wrong is an item of
- * its own, and the walk goes on at the next right batch.
+ * its own, and the walk goes on at the next right batch; at the next one whose offset is known,
+ * where frames do not say theirs (segment_damage.c).
  */
 enum log_walk_kind {
     LOG_WALK_BATCH,      /* right */
@@ -101,6 +108,7 @@ struct log_walk {
     size_t segment_end;   /* walk no further */
     struct os_file *file; /* of the segment, NULL between two */
     struct segment_scan scan;
+    struct segment_index anchors; /* its offset index, where frames do not say their offset */
     uint8_t *window;
     int64_t pos;
     int64_t offset;    /* that comes next */
@@ -118,6 +126,9 @@ void log_walk_release(struct log_walk *w);
 
 /* Only this open file, whose segment is at index `segment`: for a walk on another thread. */
 void log_walk_use_file(struct log_walk *w, struct os_file *file);
+
+/* With the offset index of that segment in `dir`, if there is one and it is needed. E_IO */
+NODISCARD enum err log_walk_use_anchors(struct log_walk *w, struct os_dir *dir);
 
 /*
  * The next item.

@@ -4,13 +4,15 @@
 #include "os/dir.h"
 #include "os/file.h"
 #include "storage/frame.h"
-#include "storage/segment.h"
+#include "storage/log_priv.h"
+#include "storage/offset_index.h"
 
 /*
  * The walk over a view. At each position one of these holds:
  *
  *     right batch                          --> BATCH
- *     wrong, below what is settled         --> DAMAGE up to the next right batch
+ *     wrong, below what is settled         --> DAMAGE up to the next right batch, or the next
+ *                                              message whose offset is known
  *     wrong, a right one more than W later --> DAMAGE
  *     wrong, none later                    --> TORN; zeroes only: the end
  *     the segment ends before the next one begins, and offsets do not jump --> LOST
@@ -30,6 +32,7 @@ enum err log_walk_init(struct log_walk *w, const struct log_view *view, size_t f
                            .window = window,
                            .offset = view->start_offset,
                            .epoch = -1};
+    offset_index_init(&w->anchors);
     if (from > 0 && from < view->segments.count)
         w->offset = log_view_segment_at(view, from)->base_offset;
     return E_OK;
@@ -38,6 +41,7 @@ enum err log_walk_init(struct log_walk *w, const struct log_view *view, size_t f
 void log_walk_release(struct log_walk *w)
 {
     os_file_unref(w->file);
+    segment_index_release(&w->anchors);
     mem_free(w->window);
     *w = (struct log_walk){0};
 }
@@ -70,6 +74,18 @@ void log_walk_use_file(struct log_walk *w, struct os_file *file)
     w->segment_end = w->segment + 1;
 }
 
+enum err log_walk_use_anchors(struct log_walk *w, struct os_dir *dir)
+{
+    char name[SEGMENT_NAME_SIZE];
+    enum err e;
+
+    if (frame_has_offset(w->view->format))
+        return E_OK;
+    segment_name(log_view_segment_at(w->view, w->segment)->base_offset, ".index", name);
+    e = segment_index_open(&w->anchors, dir, name);
+    return e == E_NOT_FOUND || e == E_CORRUPT ? E_OK : e;
+}
+
 /* A file that is gone has no bytes: what it had is lost then. */
 static enum err open_segment(struct log_walk *w)
 {
@@ -83,13 +99,15 @@ static enum err open_segment(struct log_walk *w)
         return e;
     begin(w, file);
     w->is_missing = file == NULL;
-    return E_OK;
+    return log_walk_use_anchors(w, w->view->dir);
 }
 
 static void close_segment(struct log_walk *w)
 {
     os_file_unref(w->file);
     w->file = NULL;
+    segment_index_release(&w->anchors);
+    offset_index_init(&w->anchors);
     w->is_begun = false;
     w->segment++;
 }
@@ -193,21 +211,72 @@ static enum err has_later_batch(struct log_walk *w, bool *found_out)
     return e;
 }
 
+/* The mark of damage that begins at w->pos; NULL. Its end was known once, now perhaps not. */
+static const struct segment_damage *find_mark(const struct log_walk *w,
+                                              const struct log_view_segment *s)
+{
+    for (size_t i = 0; i < w->view->damaged.count; i++) {
+        const struct log_checkpoint_damage *d = vec_at(&w->view->damaged, i);
+
+        if (d->segment == s->base_offset && d->damage.pos == w->pos && d->damage.end > w->pos &&
+            d->damage.end <= s->size && d->damage.offset == w->offset)
+            return &d->damage;
+    }
+    return NULL;
+}
+
+/* The end of the damage at w->pos, where frames do not say their offset. */
+static enum err find_anchored(struct log_walk *w, const struct log_view_segment *s,
+                              struct log_walk_item *item)
+{
+    const struct segment_damage *mark = find_mark(w, s);
+    bool is_point = w->pos < s->settled && s->settled <= s->size &&
+                    (s->settled < s->size || s->end_offset == INT64_MAX);
+    struct segment_anchors anchors = {
+        .index = &w->anchors,
+        .base_offset = s->base_offset,
+        .end_offset = is_point ? w->view->settled_end : s->end_offset,
+    };
+    struct segment_damage d = {.pos = w->pos,
+                               .end = is_point ? s->settled : s->size,
+                               .offset = w->offset,
+                               .offset_end = anchors.end_offset};
+    enum err e = E_OK;
+
+    if (d.offset_end == INT64_MAX) /* as segment_mark_damage */
+        d.offset_end =
+            w->offset + (d.end - w->pos) / (int64_t)frame_header_size(w->view->format) + 1;
+    if (d.offset_end < w->offset) /* a checkpoint of another log */
+        d.offset_end = w->offset;
+    if (mark == NULL) {
+        begin_scan(w, w->file, d.end);
+        e = segment_find_anchored(&anchors, &w->scan, &d);
+        begin_scan(w, w->file, s->size);
+    } else {
+        d = *mark;
+    }
+    if (e != E_OK && e != E_NOT_FOUND)
+        return e;
+    item_set(w, LOG_WALK_DAMAGE, d.end, d.offset_end, item);
+    return E_OK;
+}
+
 /* The end of the damage at w->pos: the next right batch that fits, or the end of the segment. */
 static enum err find_damage_end(struct log_walk *w, const struct log_view_segment *s,
                                 struct log_walk_item *item)
 {
     int64_t next;
     struct batch_header h;
-    enum err e = E_NOT_FOUND;
+    enum err e;
 
+    if (!frame_has_offset(w->view->format))
+        return find_anchored(w, s, item);
     item_set(w, LOG_WALK_DAMAGE, s->size, must_end(w, s), item);
     if (item->offset_end < w->offset)
         item->offset_end = w->offset;
     if (w->view->has_gaps && s->end_offset != INT64_MAX)
         item->offset_end = s->end_offset;
-    if (frame_has_offset(w->view->format)) /* else nobody knows which one a right one is */
-        e = segment_scan_search(&w->scan, w->pos + 1, w->offset, s->end_offset, &next);
+    e = segment_scan_search(&w->scan, w->pos + 1, w->offset, s->end_offset, &next);
     if (e == E_NOT_FOUND)
         return E_OK;
     if (e == E_OK)
