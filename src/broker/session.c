@@ -242,7 +242,8 @@ void session_open(const struct accepted *accepted)
     s->listener = accepted->listener;
     s->peer = accepted->peer;
     list_init(&s->requests);
-    if (conn_open(shard->loop, accepted->socket, &options, &SESSION_EVENTS, s, &s->conn) != E_OK) {
+    if (conn_open(shard->loop, accepted->socket, &options,
+                  (struct conn_handler){&SESSION_EVENTS, s}, &s->conn) != E_OK) {
         mem_free(s);
         shard_session_refused(shard, accepted->peer);
         return;

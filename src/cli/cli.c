@@ -216,13 +216,12 @@ static int cli_run(struct cli *cli, struct cli_args *args, int argc, char **argv
     const struct cli_command *command;
     struct report report = {0};
     int taken;
-    int read;
 
     command = cli_command_find(argv, argc, &taken);
     if (command == NULL) { /* dlog topic --help */
         bool is_noun = argc > 0 && noun_exists(argv[0]);
 
-        if (is_noun && cli_args_read(args, tables, argc, argv, &read, &report) != E_OK)
+        if (is_noun && cli_args_read(args, tables, argc, argv, &report) != E_OK)
             return cli_usage_error(cli, &report);
         if ((argc == 0 || (is_noun && cli_args_word_count(args) == 0)) &&
             answer_global(cli, NULL, is_noun ? argv[0] : NULL))
@@ -230,7 +229,7 @@ static int cli_run(struct cli *cli, struct cli_args *args, int argc, char **argv
         return no_command(cli, argv, argc);
     }
     tables.second = command->options;
-    if (cli_args_read(args, tables, argc - taken + 1, argv + taken - 1, &read, &report) != E_OK) {
+    if (cli_args_read(args, tables, argc - taken + 1, argv + taken - 1, &report) != E_OK) {
         report_append(&report, "; see dlog %s%s%s --help",
                       command->noun != NULL ? command->noun : "", command->noun != NULL ? " " : "",
                       command->verb);
@@ -249,16 +248,15 @@ int cli_main(int argc, char **argv, FILE *out, FILE *err)
     struct cli_args args;
     struct cli cli;
     int code = CLI_USAGE;
-    int read = 0;
 
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write */
     cli_args_init(&args);
     cli_init(&cli, &args, out, err);
-    if (cli_args_read(&args, tables, argc, argv, &read, &report) != E_OK) {
+    if (cli_args_read(&args, tables, argc, argv, &report) != E_OK) {
         report_append(&report, "; see dlog --help");
         cli_usage_error(&cli, &report);
     } else {
-        code = cli_run(&cli, &args, argc - read, argv + read);
+        code = cli_run(&cli, &args, argc - args.read, argv + args.read);
     }
     cli_args_release(&args);
     return code;

@@ -9,6 +9,7 @@ enum { OPTIONS_MAX = 64 };
 
 void cli_args_init(struct cli_args *args)
 {
+    args->read = 0;
     vec_init(&args->given, sizeof(struct cli_given), CLI_ARGS_MAX);
     vec_init(&args->words, sizeof(char *), CLI_ARGS_MAX);
 }
@@ -79,7 +80,7 @@ static enum err bad_option(const struct getopt_form *form, int answer, char **ar
 }
 
 enum err cli_args_read(struct cli_args *args, struct cli_args_tables tables, int argc, char **argv,
-                       int *read_out, struct report *report)
+                       struct report *report)
 {
     struct getopt_form form = {.letters_size = 0};
     enum err e = E_OK;
@@ -108,7 +109,7 @@ enum err cli_args_read(struct cli_args *args, struct cli_args_tables tables, int
     if (e != E_OK)
         report_set(report, "arguments: %s", err_text(e));
     else
-        *read_out = optind;
+        args->read = optind;
     return e;
 }
 

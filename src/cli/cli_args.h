@@ -27,6 +27,7 @@ enum { CLI_ARGS_MAX = 4096 }; /* options given, and words */
 struct cli_args {
     struct vec given; /* struct cli_given, in order */
     struct vec words; /* char * */
+    int read;         /* of argv, by the latest cli_args_read */
 };
 
 /* One option as it was given. */
@@ -40,7 +41,7 @@ void cli_args_release(struct cli_args *args);
 
 /*
  * Read argv[1..argc) against two tables (the second may be NULL) and add to `args`. With
- * `until_word`, stop at the first word; `*read_out` says how many of argv were read.
+ * `until_word`, stop at the first word; args->read says how many of argv were read.
  * argv is reordered, as getopt_long does. On failure `report` says what is wrong:
  *
  *   E_INVAL    unknown, ambiguous or incomplete option
@@ -53,7 +54,7 @@ struct cli_args_tables {
     bool until_word;
 };
 NODISCARD enum err cli_args_read(struct cli_args *args, struct cli_args_tables tables, int argc,
-                                 char **argv, int *read_out, struct report *report);
+                                 char **argv, struct report *report);
 
 int cli_args_word_count(const struct cli_args *args);
 const char *cli_args_word(const struct cli_args *args, int index);

@@ -350,7 +350,8 @@ static void on_accept(void *ctx, struct net_socket *socket, const char *peer)
     }
     session = mem_must_alloc(sizeof(*session));
     session->server = server;
-    if (conn_open(server->loop, socket, &options, &EVENTS, session, &session->conn) != E_OK) {
+    if (conn_open(server->loop, socket, &options, (struct conn_handler){&EVENTS, session},
+                  &session->conn) != E_OK) {
         mem_free(session);
         return;
     }

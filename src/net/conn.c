@@ -253,7 +253,7 @@ void conn_deliver_ready(struct loop *loop)
 /* Opening. */
 
 enum err conn_open(struct loop *loop, struct net_socket *socket, const struct conn_options *options,
-                   const struct conn_events *events, void *ctx, struct conn **conn_out)
+                   struct conn_handler handler, struct conn **conn_out)
 {
     struct conn *conn = mem_alloc_zero(sizeof(*conn));
     enum err e;
@@ -264,8 +264,8 @@ enum err conn_open(struct loop *loop, struct net_socket *socket, const struct co
     }
     conn->source = (struct loop_source){.ready = on_ready, .release = release};
     conn->loop = loop;
-    conn->events = events;
-    conn->ctx = ctx;
+    conn->events = handler.events;
+    conn->ctx = handler.ctx;
     conn->fd = socket->fd;
     conn->state = socket->is_connecting ? CONN_CONNECTING : CONN_OPEN;
     conn->options = *options;
@@ -287,8 +287,8 @@ enum err conn_open(struct loop *loop, struct net_socket *socket, const struct co
 }
 
 enum err conn_connect(struct loop *loop, const struct net_endpoint *to,
-                      const struct conn_options *options, const struct conn_events *events,
-                      void *ctx, struct conn **conn_out)
+                      const struct conn_options *options, struct conn_handler handler,
+                      struct conn **conn_out)
 {
     struct sockaddr_storage address;
     struct net_socket *taken;
@@ -310,7 +310,7 @@ enum err conn_connect(struct loop *loop, const struct net_endpoint *to,
     if (e != E_OK)
         return e;
     taken->is_connecting = true; /* also when it is up: on_connected comes from the loop */
-    return conn_open(loop, taken, options, events, ctx, conn_out);
+    return conn_open(loop, taken, options, handler, conn_out);
 }
 
 /* What a protocol may ask. */

@@ -39,7 +39,7 @@ struct net_budget {
 struct conn;
 
 /*
- * What a protocol implements. `ctx` is the one given to conn_open.
+ * What a protocol implements. `ctx` is that of the conn_handler.
  * Inside a callback any conn_ function may be called; the conn itself stays
  * valid until on_close returns.
  */
@@ -74,24 +74,29 @@ struct conn_options {
     struct net_budget *budget; /* NULL: none; borrowed until on_close */
 };
 
+/* Who is told. Both are borrowed until on_close. */
+struct conn_handler {
+    const struct conn_events *events;
+    void *ctx; /* for each of them */
+};
+
 /* An accepted or connecting socket that has no conn yet. May change threads. */
 struct net_socket;
 
 void net_socket_close(struct net_socket *socket);
 
 /*
- * Take `socket` onto `loop`. `events` and `ctx` are borrowed until on_close.
+ * Take `socket` onto `loop`.
  *
  *   E_NOMEM  and the socket is closed
  */
 NODISCARD enum err conn_open(struct loop *loop, struct net_socket *socket,
-                             const struct conn_options *options, const struct conn_events *events,
-                             void *ctx, struct conn **conn_out);
+                             const struct conn_options *options, struct conn_handler handler,
+                             struct conn **conn_out);
 
 /* Connect out; on_connected or on_close follows. Names are resolved (blocking: use addresses). */
 NODISCARD enum err conn_connect(struct loop *loop, const struct net_endpoint *to,
-                                const struct conn_options *options,
-                                const struct conn_events *events, void *ctx,
+                                const struct conn_options *options, struct conn_handler handler,
                                 struct conn **conn_out);
 
 /*

@@ -111,8 +111,7 @@ static void feed(struct quorum_observer *o)
     if (o->is_live)
         return;
     meta_records_init(&records);
-    e = quorum_read(q, o->next_offset, q->committed_offset, QUORUM_CHUNK_SIZE, &records,
-                    &o->next_offset);
+    e = quorum_read(q, o->next_offset, q->committed_offset, &records, &o->next_offset);
     if (e == E_OK)
         deliver(o, broadcast_new(&records, o->next_offset), SEEN_WANTED);
     else

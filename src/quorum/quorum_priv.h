@@ -74,11 +74,11 @@ NODISCARD enum err quorum_identity_open(struct quorum_identity *identity,
                                         struct report *report);
 
 /*
- * The metadata records of the batches from `offset` on, at most `size_max` bytes
- * of the log and at least one batch, below `limit`. *end_out: the offset after them.
+ * The metadata records of the batches from `offset` on, at most QUORUM_CHUNK_SIZE
+ * bytes of the log and at least one batch, below `limit`. *end_out: the offset after them.
  */
 NODISCARD enum err quorum_read(struct quorum *quorum, int64_t offset, int64_t limit,
-                               size_t size_max, struct meta_records *records_out, int64_t *end_out);
+                               struct meta_records *records_out, int64_t *end_out);
 
 /* Apply the whole log to the image. */
 NODISCARD enum err quorum_replay(struct quorum *quorum, struct report *report);

@@ -56,14 +56,14 @@ static enum err add_batches(struct slice bytes, int64_t offset, int64_t limit,
     return e;
 }
 
-enum err quorum_read(struct quorum *quorum, int64_t offset, int64_t limit, size_t size_max,
+enum err quorum_read(struct quorum *quorum, int64_t offset, int64_t limit,
                      struct meta_records *records_out, int64_t *end_out)
 {
     struct log_range range = {0};
     struct buf bytes;
     size_t size = 0;
-    enum err e =
-        partition_read(quorum->partition, offset, PARTITION_READ_LOG_END, size_max, &range);
+    enum err e = partition_read(quorum->partition, offset, PARTITION_READ_LOG_END,
+                                QUORUM_CHUNK_SIZE, &range);
 
     if (e != E_OK)
         return e;
@@ -111,7 +111,7 @@ enum err quorum_replay(struct quorum *quorum, struct report *report)
         int64_t at = offset;
 
         meta_records_clear(&records);
-        e = quorum_read(quorum, at, end, QUORUM_CHUNK_SIZE, &records, &offset);
+        e = quorum_read(quorum, at, end, &records, &offset);
         if (e != E_OK)
             report_set(report, "%s", err_text(e));
         else

@@ -48,13 +48,13 @@ static struct replica_entry *entry_find(const struct replica_manager *m, struct 
     return map_slice_find(&m->entries, key_of(&id));
 }
 
-void replica_trace_entry(const struct replica_manager *m, enum trace_level level, const char *event,
-                         const struct replica_entry *entry, enum err e, const char *text)
+void replica_trace_entry(const struct replica_manager *m, const struct replica_entry *entry,
+                         const struct replica_trouble *t)
 {
-    trace_event(m->options.trace, level, TRACE_REPLICA, event,
+    trace_event(m->options.trace, t->level, TRACE_REPLICA, t->event,
                 TRACE_FIELDS(trace_topic(slice_of_text(entry->topic)),
-                             trace_partition(entry->id.index), trace_error(e),
-                             trace_text("text", text)));
+                             trace_partition(entry->id.index), trace_error(t->err),
+                             trace_text("text", t->text != NULL ? t->text : "")));
 }
 
 /* Settings */
@@ -230,7 +230,8 @@ static void entry_delete(struct replica_manager *m, struct replica_entry *entry)
     }
     /* What is left of it is found and finished off at the next start. */
     if (e != E_OK)
-        replica_trace_entry(m, TRACE_WARN, "partition_delete_failed", entry, e, "");
+        replica_trace_entry(
+            m, entry, &(struct replica_trouble){TRACE_WARN, "partition_delete_failed", .err = e});
     entry_free(m, entry);
 }
 
@@ -243,7 +244,8 @@ static void follow_epoch(struct replica_manager *m, struct replica_entry *entry,
     if (entry->state == ENTRY_OPEN)
         e = partition_lead(entry->partition, leader_epoch);
     if (e != E_OK)
-        replica_trace_entry(m, TRACE_ERROR, "leader_epoch_failed", entry, e, "");
+        replica_trace_entry(
+            m, entry, &(struct replica_trouble){TRACE_ERROR, "leader_epoch_failed", .err = e});
 }
 
 /* Those of the last topic again: thousands of partitions of one come in a row. */
@@ -438,7 +440,8 @@ static void maintain(struct replica_manager *m, struct replica_entry *entry)
     e = log_maintain(partition_log(entry->partition), partition_high_watermark(entry->partition),
                      loop_wall_ms(m->loop));
     if (e != E_OK)
-        replica_trace_entry(m, TRACE_WARN, "log_maintain_failed", entry, e, "");
+        replica_trace_entry(m, entry,
+                            &(struct replica_trouble){TRACE_WARN, "log_maintain_failed", .err = e});
 }
 
 /* When `count` more may be looked at, so that all are once per interval. */

@@ -98,8 +98,15 @@ struct replica_manager {
 
 /* ---- manager.c ---- */
 
-void replica_trace_entry(const struct replica_manager *m, enum trace_level level, const char *event,
-                         const struct replica_entry *entry, enum err e, const char *text);
+struct replica_trouble {
+    enum trace_level level;
+    const char *event;
+    enum err err;
+    const char *text; /* NULL: none */
+};
+
+void replica_trace_entry(const struct replica_manager *m, const struct replica_entry *entry,
+                         const struct replica_trouble *t);
 
 /* A topic's own settings in the image; NULL, which means none, when memory is out. */
 struct config_topic *replica_topic_config(const struct meta_image *image,

@@ -89,7 +89,9 @@ static void opened(struct replica_manager *m, struct replica_entry *entry, enum 
             loop_timer_start(m->loop, &m->retry_timer, loop_now_ms(m->loop) + RETRY_MS);
     } else {
         state_set(m, entry, ENTRY_OFFLINE);
-        replica_trace_entry(m, TRACE_ERROR, "partition_offline", entry, e, report->text);
+        replica_trace_entry(m, entry,
+                            &(struct replica_trouble){TRACE_ERROR, "partition_offline", .err = e,
+                                                      .text = report->text});
     }
 }
 
@@ -110,7 +112,8 @@ static void catch_up(struct replica_manager *m, struct replica_entry *entry)
     enum err e = partition_lead(entry->partition, entry->leader_epoch);
 
     if (e != E_OK)
-        replica_trace_entry(m, TRACE_ERROR, "leader_epoch_failed", entry, e, "");
+        replica_trace_entry(
+            m, entry, &(struct replica_trouble){TRACE_ERROR, "leader_epoch_failed", .err = e});
     if (entry->has_new_options)
         partition_set_options(entry->partition, &entry->log_options);
     entry->has_new_options = false;
@@ -126,7 +129,8 @@ static void end(struct replica_manager *m, struct replica_entry *entry)
     else if (entry->state == ENTRY_OPEN)
         partition_close(entry->partition);
     if (e != E_OK)
-        replica_trace_entry(m, TRACE_WARN, "partition_delete_failed", entry, e, "");
+        replica_trace_entry(
+            m, entry, &(struct replica_trouble){TRACE_WARN, "partition_delete_failed", .err = e});
     list_remove(&entry->node);
     replica_entry_release(m, entry);
 }

@@ -174,8 +174,8 @@ static void on_timer(struct loop_timer *timer)
         return;
     }
     link->view = check_view(link->world->check);
-    if (conn_connect(link->loop, &link->world->broker, &options, &conn_events, link, &link->conn) !=
-        E_OK)
+    if (conn_connect(link->loop, &link->world->broker, &options,
+                     (struct conn_handler){&conn_events, link}, &link->conn) != E_OK)
         back_off(link);
 }
 

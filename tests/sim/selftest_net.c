@@ -49,10 +49,11 @@ static const struct conn_events echo_events = {.on_data = echo, .on_close = igno
 
 static void on_accept(void *ctx, struct net_socket *socket, const char *peer)
 {
+    const struct conn_handler handler = {.events = &echo_events};
     struct conn *conn;
 
     assert_memory_equal(peer, "10.0.0.2:", 9);
-    assert_int_equal(conn_open(ctx, socket, &options, &echo_events, NULL, &conn), E_OK);
+    assert_int_equal(conn_open(ctx, socket, &options, handler, &conn), E_OK);
 }
 
 static void server_main(void *ctx, struct os *os)
@@ -127,9 +128,9 @@ static void connect_again(struct loop_timer *timer)
 {
     const struct net_endpoint to = {.host = "10.0.0.1", .port = 9092};
     struct talk *t = LIST_ENTRY(timer, struct talk, again);
+    const struct conn_handler handler = {&client_events, t};
 
-    assert_int_equal(conn_connect(t->client_loop, &to, &options, &client_events, t, &t->conn),
-                     E_OK);
+    assert_int_equal(conn_connect(t->client_loop, &to, &options, handler, &t->conn), E_OK);
     assert_string_equal(conn_peer(t->conn), "10.0.0.1:9092");
 }
 

@@ -2,6 +2,7 @@
 
 #include "broker/authorise_priv.h"
 #include "broker/broker_priv.h"
+#include "broker/handle/topic_result_priv.h"
 #include "broker/request_priv.h"
 #include "wire/create_partitions.h"
 
@@ -32,17 +33,8 @@ static void grown(struct quorum_op *op)
     for (int32_t i = 0; i < g->out.results_count; i++) {
         struct wire_create_partitions_response_create_partitions_topic_result *out =
             &g->out.results[i];
-        const struct meta_topic_result *result;
 
-        if (out->error_code != WIRE_ERROR_NONE)
-            continue; /* was not asked for */
-        if (op->error != WIRE_ERROR_NONE) {
-            out->error_code = (int16_t)op->error;
-            continue;
-        }
-        result = &op->result.topics[next++];
-        out->error_code = (int16_t)result->result.error;
-        out->error_message = slice_of_text(result->result.message);
+        (void)handle_topic_result(op, &next, &out->error_code, &out->error_message);
     }
     growth_answer(g);
 }

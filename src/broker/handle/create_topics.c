@@ -2,6 +2,7 @@
 
 #include "broker/authorise_priv.h"
 #include "broker/broker_priv.h"
+#include "broker/handle/topic_result_priv.h"
 #include "broker/request_priv.h"
 #include "broker/setting_view_priv.h"
 #include "config/topic.h"
@@ -70,10 +71,6 @@ static bool result_fill(struct create *c, const struct meta_topic_result *result
     struct wire_create_topics_response_creatable_topic_result *out = &c->out.topics[i];
     const struct meta_topic *topic;
 
-    out->error_code = (int16_t)result->result.error;
-    out->error_message = slice_of_text(result->result.message);
-    if (result->result.error != WIRE_ERROR_NONE)
-        return true;
     out->topic_id = result->topic_id;
     out->num_partitions = result->partition_count;
     out->replication_factor = result->replication_factor;
@@ -102,11 +99,10 @@ static void created(struct quorum_op *op)
     for (int32_t i = 0; i < c->out.topics_count; i++) {
         struct wire_create_topics_response_creatable_topic_result *out = &c->out.topics[i];
 
-        if (out->error_code != WIRE_ERROR_NONE)
-            continue; /* was not asked for */
-        if (op->error != WIRE_ERROR_NONE) {
-            out->error_code = (int16_t)op->error;
-        } else if (!result_fill(c, &op->result.topics[next++], i)) {
+        const struct meta_topic_result *result =
+            handle_topic_result(op, &next, &out->error_code, &out->error_message);
+
+        if (result != NULL && out->error_code == WIRE_ERROR_NONE && !result_fill(c, result, i)) {
             request_drop_no_memory(c->req);
             return;
         }

@@ -2,6 +2,7 @@
 
 #include "broker/authorise_priv.h"
 #include "broker/broker_priv.h"
+#include "broker/handle/topic_result_priv.h"
 #include "broker/request_priv.h"
 #include "config/config.h"
 #include "wire/delete_topics.h"
@@ -35,17 +36,11 @@ static void deleted(struct quorum_op *op)
 
     for (int32_t i = 0; i < d->out.responses_count; i++) {
         struct wire_delete_topics_response_deletable_topic_result *out = &d->out.responses[i];
-        const struct meta_topic_result *result;
+        const struct meta_topic_result *result =
+            handle_topic_result(op, &next, &out->error_code, &out->error_message);
 
-        if (out->error_code != WIRE_ERROR_NONE)
-            continue; /* was not asked for */
-        if (op->error != WIRE_ERROR_NONE) {
-            out->error_code = (int16_t)op->error;
+        if (result == NULL)
             continue;
-        }
-        result = &op->result.topics[next++];
-        out->error_code = (int16_t)result->result.error;
-        out->error_message = slice_of_text(result->result.message);
         out->name = result->name;
         out->topic_id = result->topic_id;
     }

@@ -458,7 +458,7 @@ void net_socket_close(struct net_socket *socket)
 }
 
 enum err conn_open(struct loop *loop, struct net_socket *socket, const struct conn_options *options,
-                   const struct conn_events *events, void *ctx, struct conn **conn_out)
+                   struct conn_handler handler, struct conn **conn_out)
 {
     struct conn *conn = mem_alloc_zero(sizeof(*conn));
 
@@ -467,8 +467,8 @@ enum err conn_open(struct loop *loop, struct net_socket *socket, const struct co
         return E_NOMEM;
     }
     conn->loop = loop;
-    conn->events = events;
-    conn->ctx = ctx;
+    conn->events = handler.events;
+    conn->ctx = handler.ctx;
     conn->end = socket->end;
     conn->state = socket->is_connecting ? CONN_CONNECTING : CONN_OPEN;
     conn->options = *options;
@@ -488,8 +488,8 @@ enum err conn_open(struct loop *loop, struct net_socket *socket, const struct co
 }
 
 enum err conn_connect(struct loop *loop, const struct net_endpoint *to,
-                      const struct conn_options *options, const struct conn_events *events,
-                      void *ctx, struct conn **conn_out)
+                      const struct conn_options *options, struct conn_handler handler,
+                      struct conn **conn_out)
 {
     struct net_socket *socket = mem_alloc_zero(sizeof(*socket));
 
@@ -497,7 +497,7 @@ enum err conn_connect(struct loop *loop, const struct net_endpoint *to,
         return E_NOMEM;
     socket->end = sim_link_connect(loop->os->node, to);
     socket->is_connecting = true;
-    return conn_open(loop, socket, options, events, ctx, conn_out);
+    return conn_open(loop, socket, options, handler, conn_out);
 }
 
 void conn_close(struct conn *conn)

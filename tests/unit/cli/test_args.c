@@ -20,7 +20,7 @@ static const struct cli_option SECOND[] = {
 };
 
 /* Reads blank-separated words, which the arguments borrow until the next call. */
-static enum err read_text(struct cli_args *args, const char *text, bool until_word, int *read_out,
+static enum err read_text(struct cli_args *args, const char *text, bool until_word,
                           struct report *report)
 {
     struct cli_args_tables tables = {FIRST, SECOND, until_word};
@@ -35,18 +35,17 @@ static enum err read_text(struct cli_args *args, const char *text, bool until_wo
          word = strtok_r(NULL, " ", &rest))
         argv[argc++] = word;
     cli_args_init(args);
-    return cli_args_read(args, tables, argc, argv, read_out, report);
+    return cli_args_read(args, tables, argc, argv, report);
 }
 
 static void options_and_words_mix(void **state)
 {
     struct report report = {0};
     struct cli_args args;
-    int read;
 
-    assert_int_equal(read_text(&args, "a -p 3 b --verbose --config=x=y -cz= -b host c -- -d", false,
-                               &read, &report),
-                     E_OK);
+    assert_int_equal(
+        read_text(&args, "a -p 3 b --verbose --config=x=y -cz= -b host c -- -d", false, &report),
+        E_OK);
     assert_int_equal(cli_args_word_count(&args), 4);
     assert_string_equal(cli_args_word(&args, 0), "a");
     assert_string_equal(cli_args_word(&args, 3), "-d");
@@ -63,9 +62,8 @@ static void repeated_options_keep_their_order(void **state)
     struct report report = {0};
     struct cli_args args;
     size_t at = 0;
-    int read;
 
-    assert_int_equal(read_text(&args, "-c a=1 -b one -c b=2 -b two", false, &read, &report), E_OK);
+    assert_int_equal(read_text(&args, "-c a=1 -b one -c b=2 -b two", false, &report), E_OK);
     assert_string_equal(cli_args_next(&args, "config", &at), "a=1");
     assert_string_equal(cli_args_next(&args, "config", &at), "b=2");
     assert_null(cli_args_next(&args, "config", &at));
@@ -77,10 +75,9 @@ static void until_word_stops_there(void **state)
 {
     struct report report = {0};
     struct cli_args args;
-    int read = -1;
 
-    assert_int_equal(read_text(&args, "-v topic -p 1", true, &read, &report), E_OK);
-    assert_int_equal(read, 2);
+    assert_int_equal(read_text(&args, "-v topic -p 1", true, &report), E_OK);
+    assert_int_equal(args.read, 2);
     assert_int_equal(cli_args_word_count(&args), 0);
     assert_false(cli_args_has(&args, "partitions"));
     cli_args_release(&args);
@@ -103,11 +100,10 @@ static void bad_options_are_named(void **state)
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
         struct report report = {0};
         struct cli_args args;
-        int read = -1;
 
-        assert_int_equal(read_text(&args, CASES[i].text, false, &read, &report), E_INVAL);
+        assert_int_equal(read_text(&args, CASES[i].text, false, &report), E_INVAL);
         assert_non_null(strstr(report.text, CASES[i].said));
-        assert_int_equal(read, -1);
+        assert_int_equal(args.read, 0);
         cli_args_release(&args);
     }
 }
@@ -118,9 +114,8 @@ static void numbers_stay_in_range(void **state)
     struct report report = {0};
     struct cli_args args;
     int64_t value = 7;
-    int read;
 
-    assert_int_equal(read_text(&args, "-p 10", false, &read, &report), E_OK);
+    assert_int_equal(read_text(&args, "-p 10", false, &report), E_OK);
     assert_int_equal(cli_args_i64(&args, "partitions", range, &value, &report), E_OK);
     assert_int_equal(value, 10);
     assert_int_equal(cli_args_i64(&args, "partner", range, &value, &report), E_OK);
@@ -128,7 +123,7 @@ static void numbers_stay_in_range(void **state)
     cli_args_release(&args);
     for (const char *const *text = (const char *const[]){"-p 0", "-p 11", "-p x", "-p 1x", NULL};
          *text != NULL; text++) {
-        assert_int_equal(read_text(&args, *text, false, &read, &report), E_OK);
+        assert_int_equal(read_text(&args, *text, false, &report), E_OK);
         assert_int_equal(cli_args_i64(&args, "partitions", range, &value, &report), E_INVAL);
         assert_int_equal(value, 10);
         assert_non_null(strstr(report.text, "from 1 to 10"));
@@ -141,13 +136,12 @@ static void booleans(void **state)
     struct report report = {0};
     struct cli_args args;
     bool value = true;
-    int read;
 
-    assert_int_equal(read_text(&args, "--flag false", false, &read, &report), E_OK);
+    assert_int_equal(read_text(&args, "--flag false", false, &report), E_OK);
     assert_int_equal(cli_args_bool(&args, "flag", &value, &report), E_OK);
     assert_false(value);
     cli_args_release(&args);
-    assert_int_equal(read_text(&args, "--flag maybe", false, &read, &report), E_OK);
+    assert_int_equal(read_text(&args, "--flag maybe", false, &report), E_OK);
     assert_int_equal(cli_args_bool(&args, "flag", &value, &report), E_INVAL);
     assert_false(value);
     cli_args_release(&args);
@@ -175,15 +169,13 @@ static void too_many(void **state)
     struct report report = {0};
     struct cli_args args;
     char word[] = "word";
-    int read = -1;
 
     assert_non_null(argv);
     for (int i = 0; i < CLI_ARGS_MAX + 2; i++)
         argv[i] = word;
     cli_args_init(&args);
-    assert_int_equal(cli_args_read(&args, tables, CLI_ARGS_MAX + 2, argv, &read, &report),
-                     E_TOO_BIG);
-    assert_int_equal(read, -1);
+    assert_int_equal(cli_args_read(&args, tables, CLI_ARGS_MAX + 2, argv, &report), E_TOO_BIG);
+    assert_int_equal(args.read, 0);
     cli_args_release(&args);
     cli_args_release(NULL);
     free(argv);

@@ -80,13 +80,13 @@ static inline void rig_accept(void *ctx, struct net_socket *socket, const char *
 {
     struct rig *rig = ctx;
     struct rig_conn *rc = &rig->conns[rig->count];
+    struct conn_handler handler = {&rig->events, rc};
 
     assert_true(rig->count < RIG_CONNS_MAX);
     assert_non_null(strstr(peer, "127.0.0.1:"));
     rc->rig = rig;
     rig->count++;
-    assert_int_equal(conn_open(rig->loop, socket, &rig->options, &rig->events, rc, &rc->conn),
-                     E_OK);
+    assert_int_equal(conn_open(rig->loop, socket, &rig->options, handler, &rc->conn), E_OK);
 }
 
 static inline void rig_tick(struct loop_timer *timer)

@@ -367,11 +367,11 @@ static void connects_out(void **state)
     struct rig *rig = *state;
     struct net_endpoint to = {.host = "127.0.0.1", .port = listener_port(rig->listener)};
     struct rig_conn *out = &rig->conns[RIG_CONNS_MAX - 1];
+    struct conn_handler handler = {&rig->events, out};
 
     out->rig = rig;
     rig->events.on_data = takes_nothing;
-    assert_int_equal(conn_connect(rig->loop, &to, &rig->options, &rig->events, out, &out->conn),
-                     E_OK);
+    assert_int_equal(conn_connect(rig->loop, &to, &rig->options, handler, &out->conn), E_OK);
     conn_send_copy(out->conn, slice_of_text("early"));
     RIG_UNTIL(rig, rig->count == 1 && rig->conns[0].received == 5);
     assert_int_equal(out->connected, 1);
@@ -385,7 +385,7 @@ static void connects_out(void **state)
     rig->listener = NULL;
     loop_turn(rig->loop);
     *out = (struct rig_conn){.rig = rig};
-    if (conn_connect(rig->loop, &to, &rig->options, &rig->events, out, &out->conn) == E_OK) {
+    if (conn_connect(rig->loop, &to, &rig->options, handler, &out->conn) == E_OK) {
         RIG_UNTIL(rig, out->is_closed);
         assert_int_equal(out->connected, 0);
     }
