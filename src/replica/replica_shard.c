@@ -58,12 +58,12 @@ static void on_sync_task(struct loop_task *task)
     p->is_syncing = false;
     p->shard->sync_count--;
     replica_shard_check_stopped(p->shard);
-    if (p->is_closing && p->compact == NULL) {
-        e = partition_finish_close(p);
+    if (p->is_closing) {
+        if (p->compact == NULL)
+            e = partition_finish_close(p); /* frees it */
         (void)e; /* what a crash would leave too: the next start finishes it off */
-    }
-    if (p->is_closing)
         return;
+    }
     after_sync(p, e);
     if (partition_wants_sync(p))
         partition_touch(p);
