@@ -155,6 +155,7 @@ static double step(const char *name, double start)
     double now = now_ms();
 
     printf("\"%s_ms\": %.1f, ", name, now - start);
+    fflush(stdout); /* a step can take minutes */
     return now_ms();
 }
 

@@ -25,7 +25,8 @@ enum {
     DIR_FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
     WALK_FLAGS = O_PATH | O_DIRECTORY | O_CLOEXEC, /* needs no right to read the directory */
     TREE_DEPTH_MAX = 64,                           /* a descriptor each while it is removed */
-    LIST_BYTES_MAX = 256 << 20
+    LIST_BYTES_MAX = 256 << 20,
+    LIST_PIECE_SIZE = 8 << 10 /* of a directory, at a time */
 };
 
 struct os_lock {
@@ -196,7 +197,7 @@ struct entry {
     bool is_dir;
 };
 
-static bool entry_is_dir(int fd, const struct dirent *entry, int stat_flags)
+static bool entry_is_dir(int fd, const struct dirent64 *entry, int stat_flags)
 {
     struct stat status;
     bool is_told = entry->d_type != DT_UNKNOWN &&
@@ -207,27 +208,46 @@ static bool entry_is_dir(int fd, const struct dirent *entry, int stat_flags)
     return fstatat(fd, entry->d_name, &status, stat_flags) == 0 && S_ISDIR(status.st_mode);
 }
 
-/* Append every entry of `stream` to `names`; their number to *count_out. */
-static enum err names_read(DIR *stream, int stat_flags, struct buf *names, size_t *count_out)
+/* Append one entry to `names`, but for . and .. */
+static enum err name_add(int fd, const struct dirent64 *entry, int stat_flags, struct buf *names,
+                         size_t *count)
 {
-    struct dirent *entry;
+    uint8_t is_dir;
+    enum err e;
+
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+        return E_OK;
+    is_dir = entry_is_dir(fd, entry, stat_flags);
+    e = buf_append(names, &is_dir, 1);
+    if (e == E_OK)
+        e = buf_append(names, entry->d_name, strlen(entry->d_name) + 1);
+    if (e == E_OK)
+        ++*count;
+    return e;
+}
+
+/*
+ * Append every entry of the directory `fd` to `names`; their number to *count_out. Not by
+ * readdir(), whose stream is three more system calls and an allocation: thousands of logs are
+ * listed at start.
+ */
+static enum err names_read(int fd, int stat_flags, struct buf *names, size_t *count_out)
+{
+    _Alignas(struct dirent64) char piece[LIST_PIECE_SIZE];
     size_t count = 0;
+    ssize_t got;
 
-    while (errno = 0, (entry = readdir(stream)) != NULL) {
-        uint8_t is_dir;
-        enum err e;
+    while ((got = getdents64(fd, piece, sizeof(piece))) > 0) {
+        for (ssize_t at = 0; at < got;) {
+            const struct dirent64 *entry = (const void *)(piece + at);
+            enum err e = name_add(fd, entry, stat_flags, names, &count);
 
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        is_dir = entry_is_dir(dirfd(stream), entry, stat_flags);
-        e = buf_append(names, &is_dir, 1);
-        if (e == E_OK)
-            e = buf_append(names, entry->d_name, strlen(entry->d_name) + 1);
-        if (e != E_OK)
-            return e;
-        count++;
+            if (e != E_OK)
+                return e;
+            at += entry->d_reclen;
+        }
     }
-    if (errno != 0)
+    if (got < 0)
         return os_err_from_errno(errno);
     *count_out = count;
     return E_OK;
@@ -243,20 +263,15 @@ static enum err entries_read(int fd, int stat_flags, struct buf *names, struct e
                              size_t *count_out)
 {
     int own = open_at(fd, ".", DIR_FLAGS, 0); /* a position of our own in the directory */
-    DIR *stream = own < 0 ? NULL : fdopendir(own);
     struct entry *entries;
     const char *at;
     size_t count = 0;
     enum err e;
 
-    if (stream == NULL) {
-        e = os_err_from_errno(errno);
-        if (own >= 0)
-            close(own);
-        return e;
-    }
-    e = names_read(stream, stat_flags, names, &count);
-    closedir(stream);
+    if (own < 0)
+        return os_err_from_errno(errno);
+    e = names_read(own, stat_flags, names, &count);
+    close(own);
     if (e != E_OK)
         return e;
     entries = mem_alloc(count * sizeof(*entries));
@@ -335,6 +350,18 @@ static enum err remove_tree(int at, const char *name, int depth)
 enum err os_dir_remove_tree(struct os_dir *dir, const char *name)
 {
     return remove_tree(dir->fd, name, 0);
+}
+
+enum err os_dir_file_size(struct os_dir *dir, const char *name, int64_t *size_out)
+{
+    struct stat status;
+
+    if (fstatat(dir->fd, name, &status, 0) != 0)
+        return os_err_from_errno(errno);
+    if (S_ISDIR(status.st_mode))
+        return E_INVAL;
+    *size_out = status.st_size;
+    return E_OK;
 }
 
 enum err os_dir_read_file(struct os_dir *dir, const char *name, struct buf *bytes_out)

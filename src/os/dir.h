@@ -48,6 +48,9 @@ NODISCARD enum err os_dir_remove_file(struct os_dir *dir, const char *name);
  */
 NODISCARD enum err os_dir_remove_tree(struct os_dir *dir, const char *name);
 
+/* Size of the file `name`, which is not opened for it. E_NOT_FOUND; E_INVAL: it is a directory */
+NODISCARD enum err os_dir_file_size(struct os_dir *dir, const char *name, int64_t *size_out);
+
 /* Append the whole file to `bytes_out`; E_TOO_BIG past its maximum. On error it is unchanged. */
 NODISCARD enum err os_dir_read_file(struct os_dir *dir, const char *name, struct buf *bytes_out);
 

@@ -235,17 +235,19 @@ static struct segment *find_segment(struct log *log, int64_t base_offset)
     return s != NULL && s->base_offset == base_offset ? s : NULL;
 }
 
-/* Size of a file that nobody told us about. */
+/* Size of a file that nobody told us about. It is not opened for it: mostly nothing else is read.
+ */
 static enum err look_at(struct segment *s, struct os_dir *dir, struct report *report)
 {
-    enum err e = segment_open_file(s, dir);
+    char name[SEGMENT_NAME_SIZE];
+    enum err e;
 
-    if (e == E_OK)
-        e = os_file_size(s->file, &s->allocated);
+    segment_name(s->base_offset, ".log", name);
+    e = os_dir_file_size(dir, name, &s->allocated);
     if (e == E_OK && s->allocated > SEGMENT_SIZE_MAX)
         e = E_TOO_BIG;
     if (e != E_OK)
-        report_set(report, "%020lld.log: %s", (long long)s->base_offset, err_text(e));
+        report_set(report, "%s: %s", name, err_text(e));
     return e;
 }
 
@@ -436,7 +438,9 @@ static enum err look_at_unknown(struct opening *o)
         e = look_at(s, o->dir, o->report);
         if (e == E_OK && s->base_offset < log->recovery.segment) {
             s->size = s->allocated;
-            e = segment_open_anchors(s, o->dir);
+            e = segment_open_file(s, o->dir);
+            if (e == E_OK)
+                e = segment_open_anchors(s, o->dir);
             if (e == E_OK)
                 e = segment_survey(s, log->options.index_interval_bytes);
             if (e == E_OK)

@@ -284,6 +284,18 @@ enum err os_dir_remove_tree(struct os_dir *dir, const char *name)
     return remove_tree(dir->node, dir->inode, name, 0);
 }
 
+enum err os_dir_file_size(struct os_dir *dir, const char *name, int64_t *size_out)
+{
+    struct os_file *file;
+    enum err e = os_file_open(dir, name, OS_FILE_READ, &file);
+
+    if (e != E_OK)
+        return e;
+    e = os_file_size(file, size_out);
+    os_file_unref(file);
+    return e;
+}
+
 enum err os_dir_read_file(struct os_dir *dir, const char *name, struct buf *bytes_out)
 {
     struct os_file *file;
