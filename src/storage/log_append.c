@@ -117,6 +117,7 @@ enum err log_roll(struct log *log)
     if (e != E_OK)
         return e;
     log->open_sealed_count++;
+    log_files_note(log);
     if (log->synced_offset < log->end_offset)
         log->sealed_unsynced = old;
     else

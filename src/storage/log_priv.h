@@ -110,6 +110,7 @@ struct log {
     int64_t unsynced_wall_ms;        /* when the oldest unsynced append came */
     struct segment *sealed_unsynced; /* sealed since the last sync; in segments */
     int32_t generation;              /* counts truncations: a sync begun before one is void */
+    int32_t replaced_count;          /* compactions that put other files in the place of old ones */
 
     struct log_point recovery; /* what the checkpoint file says */
     struct log_point begun;    /* of a sync that will end in a checkpoint; offset -1: none */

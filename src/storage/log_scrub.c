@@ -156,6 +156,7 @@ static void scrub_init(struct log_scrub *scrub, const struct log *log, int64_t w
     scrub->view.format = log->format;
     scrub->wall_ms = wall_ms;
     scrub->generation = log->generation;
+    scrub->replaced_count = log->replaced_count;
 }
 
 static enum err use_anchors(struct log_scrub *scrub, const struct log *log)
@@ -300,14 +301,14 @@ static void note_right(const struct log_scrub *scrub, struct segment *s)
     segment_add_verified(s, pos, scrub->walk.pos);
 }
 
-/* The segment that was read, if the log still has that file. */
+/* The segment that was read, if the log still has that file; it may have been closed meanwhile. */
 static struct segment *find_segment(const struct log_scrub *scrub, const struct log *log)
 {
     size_t i = log_segment_index(log, scrub->segment);
     struct segment *s = log_segment_at(log, i);
 
-    return scrub->generation == log->generation && s->base_offset == scrub->segment &&
-                   s->file == scrub->file && s->end_offset == scrub->view.settled_end
+    return scrub->generation == log->generation && scrub->replaced_count == log->replaced_count &&
+                   s->base_offset == scrub->segment && s->end_offset == scrub->view.settled_end
                ? s
                : NULL;
 }

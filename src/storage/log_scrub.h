@@ -39,6 +39,7 @@ struct log_scrub {
     int64_t size_max;
     int64_t wall_ms;
     int32_t generation;
+    int32_t replaced_count;
     bool is_at_end; /* of the segment */
     enum err result;
 };

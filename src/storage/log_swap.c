@@ -119,6 +119,9 @@ static void forget_old(struct log_compact *job, struct vec *old)
         log->size_bytes += s->size;
         log->open_sealed_count += s->file != NULL && s != log_active(log);
     }
+    log->replaced_count++;
+    log->scrub.pos = 0; /* of the old file */
+    log_files_note(log);
     log_memo_clear(log);
     log_refresh_max_timestamp(log);
 }

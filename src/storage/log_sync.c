@@ -97,6 +97,10 @@ enum err log_sync_finish(struct log_sync *sync)
     struct log *log = sync->log;
     enum err e = sync->result;
 
+    /* Another sync of it failed meanwhile: the system tells of a lost write once, so ours knew not.
+     */
+    if (e == E_OK && log->is_broken)
+        e = E_BROKEN;
     if (e == E_OK && sync->generation == log->generation) {
         if (sync->end_offset > log->synced_offset)
             log->synced_offset = sync->end_offset;

@@ -176,6 +176,7 @@ enum err log_truncate(struct log *log, int64_t offset)
     if (e != E_OK)
         return e;
     log->generation++;
+    log->scrub.pos = 0; /* other batches may take the place of those below it */
     log->begun.offset = -1;
     log->sealed_unsynced = NULL;
     log_memo_clear(log);
@@ -196,5 +197,6 @@ enum err log_truncate(struct log *log, int64_t offset)
     log->open_sealed_count = 0;
     for (size_t k = 0; k + 1 < log_segment_count(log); k++)
         log->open_sealed_count += log_segment_at(log, k)->file != NULL;
+    log_files_note(log);
     return e;
 }

@@ -49,6 +49,7 @@ enum err retention_drop_segments(struct log *log, struct os_dir *dir)
         }
         segment_free(s);
     }
+    log_files_note(log);
     log_refresh_max_timestamp(log);
     return e;
 }

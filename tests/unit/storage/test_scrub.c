@@ -2,8 +2,10 @@
 
 #include <stdio.h>
 
+#include "codec/codec.h"
 #include "os/dir.h"
 #include "os/file.h"
+#include "storage/log_compact.h"
 #include "storage/log_priv.h"
 #include "storage/log_scrub.h"
 #include "unit.h"
@@ -200,6 +202,80 @@ static void a_step_that_was_overtaken_is_done_again(void **state)
     rig_close(&r);
 }
 
+/* What is known of the next step is of the old file. */
+static void a_compaction_between_steps_begins_the_segment_again(void **state)
+{
+    struct log_compact_options options = log_compact_options_default();
+    struct log_compact_result result;
+    struct total t;
+    struct rig r;
+
+    (void)state;
+    rig_open_sealed(&r, 120);
+    assert_int_equal(scrub(&r, 500, 1).steps, 1);
+    options.has_keys = false;
+    options.codec = CODEC_ZSTD;
+    assert_int_equal(log_compact(r.log, &options, log_end_offset(r.log), r.wall_ms, &result), E_OK);
+    assert_true(log_segment_at(r.log, 0)->size > 600);
+    t = scrub(&r, 500, 1000);
+    assert_true(t.is_round_done);
+    assert_int_equal(t.damaged, 0);
+    assert_int_equal(t.bytes, sealed_bytes(&r));
+    rig_close(&r);
+}
+
+/* The same place, and other bytes. */
+static void a_truncation_between_steps_begins_the_segment_again(void **state)
+{
+    struct total t;
+    struct rig r;
+
+    (void)state;
+    rig_open_sealed(&r, 120);
+    assert_int_equal(scrub(&r, 1500, 1).steps, 1);
+    assert_int_equal(log_truncate(r.log, 2), E_OK);
+    rig_fill(&r, 120, 170);
+    assert_int_equal(log_sync(r.log), E_OK);
+    t = scrub(&r, 500, 1000);
+    assert_true(t.is_round_done);
+    assert_int_equal(t.damaged, 0);
+    assert_int_equal(t.bytes, sealed_bytes(&r));
+    rig_close(&r);
+}
+
+/* Another log needed the descriptors, and a reader opened the file again. */
+static void a_step_counts_though_its_file_was_closed(void **state)
+{
+    struct log_scrubbed result;
+    struct log_files *files;
+    struct log_scrub s;
+    struct log *other;
+    struct rig r;
+
+    (void)state;
+    rig_open_sealed(&r, 120);
+    assert_int_equal(log_files_open(4, &files), E_OK);
+    assert_int_equal(log_open(&(struct log_open){r.root, "other", &r.options, r.wall_ms}, &other,
+                              NULL, &r.report),
+                     E_OK);
+    log_set_files(r.log, files);
+    log_set_files(other, files);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(log_scrub_begin(&s, r.log, 500, r.wall_ms), E_OK);
+        log_files_use(other, 4);
+        assert_null(log_segment_at(r.log, 0)->file);
+        if (i == 1)
+            assert_int_equal(rig_check_all(&r), 120);
+        log_scrub_run(&s);
+        assert_int_equal(log_scrub_finish(&s, r.log, &result), E_OK);
+        assert_true(result.bytes >= 500);
+    }
+    log_close(other);
+    assert_int_equal(scrub(&r, 500, 1000).damaged, 0);
+    rig_close(&r);
+    log_files_close(files);
+}
+
 static void a_log_may_be_closed_meanwhile(void **state)
 {
     struct log_scrub s;
@@ -265,6 +341,9 @@ TESTS(test_scrub, cmocka_unit_test(a_round_reads_all_that_is_sealed),
       cmocka_unit_test(a_file_cut_short_is_found),
       cmocka_unit_test(a_restart_goes_on_with_the_round),
       cmocka_unit_test(a_step_that_was_overtaken_is_done_again),
+      cmocka_unit_test(a_compaction_between_steps_begins_the_segment_again),
+      cmocka_unit_test(a_truncation_between_steps_begins_the_segment_again),
+      cmocka_unit_test(a_step_counts_though_its_file_was_closed),
       cmocka_unit_test(a_log_may_be_closed_meanwhile),
       cmocka_unit_test(a_check_is_good_for_the_interval_only),
       cmocka_unit_test(verified_ranges_lose_what_was_found_wrong));
