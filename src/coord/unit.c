@@ -108,6 +108,7 @@ void unit_fail(struct coord_unit *unit, enum err e)
                 TRACE_FIELDS(trace_topic(unit->options.topic),
                              trace_partition(unit->options.id.index), trace_error(e)));
     unit->state = COORD_FAILED;
+    loop_timer_stop(loop, &unit->release_timer); /* what is parked is lost, or may be */
     unit->timer.fire = on_fail_timer;
     loop_timer_start(loop, &unit->timer, loop_now_ms(loop));
 }
@@ -124,10 +125,13 @@ static void append_done(struct partition_append *append)
 {
     struct unit_append *a = LIST_ENTRY(append, struct unit_append, append);
     struct coord_unit *unit = a->unit;
-    bool is_lost = append->err != E_OK && !a->is_refused;
+    enum err e = append->err;
+    bool is_lost = e != E_OK && !a->is_refused;
 
-    if (a->op != NULL)
+    if (a->op != NULL) {
+        a->op->err = e;
         a->op->append = NULL;
+    }
     append_free(a);
     unit->append_count--;
     if (unit->is_closed) {
@@ -136,7 +140,7 @@ static void append_done(struct partition_append *append)
         return;
     }
     if (is_lost)
-        unit_fail(unit, append->err);
+        unit_fail(unit, e);
     else if (unit->state == COORD_ACTIVE)
         release_done(unit);
 }
