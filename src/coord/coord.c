@@ -52,8 +52,10 @@ struct coord_call *coord_waiting(struct coord *coord, uint64_t token)
 
 void coord_end(struct coord *coord, struct coord_call *call, enum wire_error error)
 {
-    if (call->token != 0)
+    if (call->token != 0) {
         map_u64_remove(&coord->waiting, call->token);
+        list_remove(&call->node);
+    }
     call->token = 0;
     call->error = error;
     call->done(call);
@@ -75,6 +77,7 @@ static enum wire_error start(struct coord *coord, struct coord_call *call,
     if (map_u64_put(&coord->waiting, coord->next_token, call) != E_OK)
         return WIRE_ERROR_COORDINATOR_NOT_AVAILABLE;
     call->token = coord->next_token++;
+    list_push_back(&host->calls, &call->node);
     *host_out = host;
     return WIRE_ERROR_NONE;
 }
@@ -235,14 +238,14 @@ enum err coord_open(const struct coord_options *options, struct coord **coord_ou
 void coord_stop(struct coord *coord)
 {
     struct map_iter it = {0};
-    struct coord_call *call;
+    struct group_host *host;
 
     if (coord->is_stopped)
         return;
     coord->is_stopped = true;
     loop_timer_stop(coord->options.loop, &coord->retention_timer);
-    while ((call = map_u64_next(&coord->waiting, &it, NULL)) != NULL)
-        coord_end(coord, call, WIRE_ERROR_NOT_COORDINATOR);
+    while ((host = map_u64_next(&coord->hosts, &it, NULL)) != NULL)
+        group_host_end_calls(host);
 }
 
 void coord_close(struct coord *coord)

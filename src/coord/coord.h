@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/list.h"
 #include "base/slice.h"
 #include "group/group.h"
 #include "meta/image.h"
@@ -106,6 +107,7 @@ struct coord_call {
     struct wire_describe_groups_response_described_group *described;
 
     uint64_t token; /* from here on: private; 0: not under way */
+    struct list_node node;
 };
 
 void coord_call(struct coord *coord, struct coord_call *call);

@@ -26,6 +26,7 @@ struct group_host {
     struct groups *groups;
     struct group_options options;
     struct loop_timer timer; /* groups_deadline_ms */
+    struct list_node calls;  /* under way: of struct coord_call */
 };
 
 NODISCARD enum err group_host_open(struct coord *coord, struct partition_id id,
@@ -35,6 +36,9 @@ void group_host_call(struct group_host *host, struct coord_call *call);
 void group_host_expire_offsets(struct group_host *host);
 void group_host_delete_topic(struct group_host *host, struct slice topic);
 void group_host_forget(struct group_host *host, uint64_t token);
+
+/* Every call under way ends with NOT_COORDINATOR: also those that wait inside of the machine. */
+void group_host_end_calls(struct group_host *host);
 
 /* End a call: its token is free from now on. */
 void coord_end(struct coord *coord, struct coord_call *call, enum wire_error error);

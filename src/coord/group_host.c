@@ -86,7 +86,7 @@ static void schedule(struct group_host *host)
         loop_timer_start(loop, &host->timer, deadline);
 }
 
-static void step_finish(struct step *step);
+static bool step_finish(struct step *step);
 
 /* The machine learns that its records were refused; what that leads to may be written after all. */
 static void refused(struct group_host *host, struct step *from)
@@ -98,13 +98,16 @@ static void refused(struct group_host *host, struct step *from)
     if (from->update.group_id.at != NULL &&
         groups_refused(host->groups, from->update.group_id, loop_now_ms(host->coord->options.loop),
                        &step->update) == E_OK)
-        step_finish(step);
+        (void)step_finish(step);
     else
         step_free(step);
 }
 
-/* Append what the step wants appended; the answers go when that is committed. */
-static void step_finish(struct step *step)
+/*
+ * Append what the step wants appended; the answers go when that is committed. False: refused, and
+ * answered.
+ */
+static bool step_finish(struct step *step)
 {
     struct group_host *host = step->host;
     struct coord_submit submit = {.records = &step->update.records,
@@ -123,6 +126,7 @@ static void step_finish(struct step *step)
         step_free(step);
     }
     schedule(host);
+    return e == E_OK;
 }
 
 static void on_timer(struct loop_timer *timer)
@@ -140,7 +144,7 @@ static void on_timer(struct loop_timer *timer)
     }
     if (groups_expire(host->groups, loop_now_ms(loop), loop_wall_ms(loop), &step->update) != E_OK)
         record_list_clear(&step->update.records);
-    step_finish(step);
+    (void)step_finish(step);
 }
 
 void group_host_expire_offsets(struct group_host *host)
@@ -158,30 +162,42 @@ void group_host_expire_offsets(struct group_host *host)
             step_free(step);
             return;
         }
-        step_finish(step);
+        if (!step_finish(step))
+            return; /* the next time */
     }
 }
 
 void group_host_delete_topic(struct group_host *host, struct slice topic)
 {
-    struct step *step;
+    bool is_done = false;
 
-    if (coord_unit_state(host->unit) != COORD_ACTIVE)
-        return;
-    step = step_new(host);
-    if (step == NULL)
-        return;
-    if (groups_delete_topic(host->groups, topic, &step->update) == E_OK &&
-        record_list_count(&step->update.records) > 0)
-        step_finish(step);
-    else
-        step_free(step);
+    while (!is_done && coord_unit_state(host->unit) == COORD_ACTIVE) {
+        struct step *step = step_new(host);
+
+        if (step == NULL)
+            return;
+        if (groups_delete_topic(host->groups, topic, &step->update, &is_done) != E_OK ||
+            record_list_count(&step->update.records) == 0) {
+            step_free(step);
+            return;
+        }
+        if (!step_finish(step))
+            return;
+    }
 }
 
 void group_host_forget(struct group_host *host, uint64_t token)
 {
     if (host->groups != NULL)
         groups_forget(host->groups, token);
+}
+
+void group_host_end_calls(struct group_host *host)
+{
+    struct list_node *n;
+
+    while ((n = list_first(&host->calls)) != NULL)
+        coord_end(host->coord, LIST_ENTRY(n, struct coord_call, node), WIRE_ERROR_NOT_COORDINATOR);
 }
 
 /* ---- events ---- */
@@ -246,7 +262,7 @@ void group_host_call(struct group_host *host, struct coord_call *call)
     enum err e = step == NULL ? E_NOMEM : run(host, call, step);
 
     if (e == E_OK) {
-        step_finish(step);
+        (void)step_finish(step);
         return;
     }
     if (step != NULL)
@@ -296,6 +312,7 @@ static void reset(void *ctx)
     struct groups *fresh;
 
     loop_timer_stop(host->coord->options.loop, &host->timer);
+    group_host_end_calls(host);
     if (groups_begin(host, &fresh) != E_OK)
         return; /* what is loaded again comes to the same in the old one */
     groups_free(host->groups);
@@ -336,6 +353,7 @@ enum err group_host_open(struct coord *coord, struct partition_id id, struct gro
         return E_NOMEM;
     host->coord = coord;
     host->timer.fire = on_timer;
+    list_init(&host->calls);
     host->options = options_of(coord->options.config);
     options.ctx = host;
     e = groups_begin(host, &host->groups);
@@ -355,6 +373,7 @@ void group_host_close(struct group_host *host)
     if (host == NULL)
         return;
     loop_timer_stop(host->coord->options.loop, &host->timer);
+    group_host_end_calls(host);
     coord_unit_close(host->unit);
     groups_free(host->groups);
     mem_free(host);

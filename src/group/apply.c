@@ -30,7 +30,7 @@ static enum err set_metadata(struct group_member *m, struct slice protocol, stru
             return E_NOMEM;
         m->protocol_count = 1;
     }
-    if (m->protocol_count > 1 || slice_equal(m->protocols[0].name, protocol))
+    if (m->protocol_count > 1)
         return E_OK; /* a member of this life: it said more than the record does */
     e = group_slice_replace(&m->protocols[0].name, protocol);
     return e == E_OK ? group_slice_replace(&m->protocols[0].metadata, metadata) : e;

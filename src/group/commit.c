@@ -50,6 +50,14 @@ static enum wire_error check_step(struct group_step *st, const struct committer 
     return error;
 }
 
+/* v2 to v4: how long to keep it, from now on; -1: by the retention of the group. */
+static int64_t expire_ms(int64_t wall_ms, int64_t retention_ms)
+{
+    if (retention_ms < 0)
+        return -1;
+    return retention_ms > INT64_MAX - wall_ms ? INT64_MAX : wall_ms + retention_ms;
+}
+
 /* One partition: its record, or the reason why not. */
 static enum err commit_one(struct group_step *st, const struct group_offset_name *name,
                            struct group_offset *offset, enum wire_error *error)
@@ -89,8 +97,7 @@ static enum err commit_topic(struct group_step *st,
             .leader_epoch = in->partitions[i].committed_leader_epoch,
             .metadata = in->partitions[i].committed_metadata,
             .commit_ms = st->wall_ms,
-            .expire_ms =
-                request->retention_time_ms < 0 ? -1 : st->wall_ms + request->retention_time_ms,
+            .expire_ms = expire_ms(st->wall_ms, request->retention_time_ms),
         };
         enum wire_error error = errors[i];
 

@@ -160,22 +160,44 @@ enum err group_delete(struct groups *groups, const struct group_call *call, stru
 
 /* Topics */
 
-enum err groups_delete_topic(struct groups *groups, struct slice topic, struct group_update *update)
+static bool is_enough(const struct group_update *update)
+{
+    return record_list_count(&update->records) >= GROUP_EXPIRE_BATCH;
+}
+
+static enum err forget_topic(struct group_step *st, const struct group *group,
+                             const struct group_topic *topic)
+{
+    struct map_iter it = {0};
+    struct group_offset *offset;
+    uint64_t partition;
+    enum err e = E_OK;
+
+    while (e == E_OK && !is_enough(st->update) &&
+           (offset = map_u64_next(&topic->partitions, &it, &partition)) != NULL) {
+        if (offset->is_committed)
+            e = add_tombstone(st, group, topic, (int32_t)partition);
+    }
+    return e;
+}
+
+enum err groups_delete_topic(struct groups *groups, struct slice topic, struct group_update *update,
+                             bool *is_done_out)
 {
     struct group_step st = {.groups = groups, .update = update};
     struct map_iter it = {0};
     struct group *group;
     enum err e = E_OK;
 
-    while (e == E_OK && (group = map_slice_next(&groups->by_id, &it, NULL)) != NULL) {
-        struct group_topic *t = map_slice_find(&group->topics, topic);
-        struct map_iter partitions = {0};
-        uint64_t partition;
+    while (e == E_OK && !is_enough(update) &&
+           (group = map_slice_next(&groups->by_id, &it, NULL)) != NULL) {
+        const struct group_topic *t = map_slice_find(&group->topics, topic);
 
-        while (t != NULL && e == E_OK &&
-               map_u64_next(&t->partitions, &partitions, &partition) != NULL)
-            e = add_tombstone(&st, group, t, (int32_t)partition);
+        if (t != NULL)
+            e = forget_topic(&st, group, t);
     }
+    if (e == E_OK)
+        *is_done_out = !is_enough(update);
     return e;
 }
 
@@ -212,11 +234,6 @@ static bool is_expired(const struct expiry *x, const struct group_offset *offset
                : x->st.wall_ms - since >= x->st.groups->options.offsets_retention_ms;
 }
 
-static bool is_enough(const struct expiry *x)
-{
-    return record_list_count(&x->st.update->records) >= GROUP_EXPIRE_BATCH;
-}
-
 static enum err expire_topic(struct expiry *x)
 {
     struct map_iter it = {0};
@@ -228,7 +245,7 @@ static enum err expire_topic(struct expiry *x)
                        (x->group->state != GROUP_STABLE || !uses_consumer_protocol(x->group) ||
                         is_subscribed(x->group, x->topic->name));
     while (e == E_OK && (offset = map_u64_next(&x->topic->partitions, &it, &partition)) != NULL) {
-        if (is_enough(x) || !is_expired(x, offset))
+        if (is_enough(x->st.update) || !is_expired(x, offset))
             x->kept++;
         else
             e = add_tombstone(&x->st, x->group, x->topic, (int32_t)partition);
@@ -244,7 +261,7 @@ static enum err expire_group(struct expiry *x)
     x->kept = 0;
     while (e == E_OK && (x->topic = map_slice_next(&x->group->topics, &it, NULL)) != NULL)
         e = expire_topic(x);
-    if (e == E_OK && x->kept == 0 && !is_enough(x) && x->group->state == GROUP_EMPTY &&
+    if (e == E_OK && x->kept == 0 && !is_enough(x->st.update) && x->group->state == GROUP_EMPTY &&
         x->group->state_ms >= 0)
         e = group_encode_tombstone(&x->st, x->group->id);
     return e;
@@ -257,10 +274,10 @@ enum err groups_expire_offsets(struct groups *groups, int64_t wall_ms, struct gr
     struct map_iter it = {0};
     enum err e = E_OK;
 
-    while (e == E_OK && !is_enough(&x) &&
+    while (e == E_OK && !is_enough(update) &&
            (x.group = map_slice_next(&groups->by_id, &it, NULL)) != NULL)
         e = expire_group(&x);
     if (e == E_OK)
-        *is_done_out = !is_enough(&x);
+        *is_done_out = !is_enough(update);
     return e;
 }

@@ -192,9 +192,12 @@ int64_t groups_deadline_ms(const struct groups *groups);
 NODISCARD enum err groups_expire_offsets(struct groups *groups, int64_t wall_ms,
                                          struct group_update *update, bool *is_done_out);
 
-/* A topic is gone: so are its offsets, in all groups. */
+/*
+ * A topic is gone: so are its offsets, in all groups; a bounded number a call, as with
+ * groups_expire_offsets.
+ */
 NODISCARD enum err groups_delete_topic(struct groups *groups, struct slice topic,
-                                       struct group_update *update);
+                                       struct group_update *update, bool *is_done_out);
 
 /* Nobody waits for the reply to `token` any more. */
 void groups_forget(struct groups *groups, uint64_t token);
@@ -254,7 +257,10 @@ struct group_listed {
 NODISCARD enum err groups_list(const struct groups *groups,
                                const struct wire_list_groups_request *request, struct vec *list);
 
-/* DescribeGroups of one group. An unknown one is "Dead", from v6 on GROUP_ID_NOT_FOUND. */
+/*
+ * DescribeGroups of one group. An unknown one is "Dead", from v6 on GROUP_ID_NOT_FOUND. The answer
+ * lives in the arena.
+ */
 NODISCARD enum err group_describe(const struct groups *groups, struct slice group_id,
                                   int16_t version, struct arena *arena,
                                   struct wire_describe_groups_response_described_group *response);

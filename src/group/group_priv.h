@@ -61,7 +61,6 @@ struct group_member {
 
 /* A member id that was given out and has not come back (KIP-394). */
 struct group_pending {
-    struct list_node node;
     struct group *group;
     struct group_timer timer;
     struct slice id;
@@ -96,9 +95,9 @@ struct group {
     struct group_member *leader;
 
     struct list_node members;
-    struct list_node pending;
     struct map_slice by_id;       /* to struct group_member, borrowing their ids */
     struct map_slice by_instance; /* the static ones */
+    struct map_slice pending;     /* to struct group_pending, owned, borrowing their ids */
     int32_t joining_count;
     struct group_timer join_timer;
     struct group_timer sync_timer;

@@ -119,9 +119,9 @@ enum err group_create(struct groups *groups, struct slice id, struct group **gro
     group->join_timer.kind = GROUP_TIMER_JOIN;
     group->sync_timer.kind = GROUP_TIMER_SYNC;
     list_init(&group->members);
-    list_init(&group->pending);
     map_slice_init_borrowing(&group->by_id, groups->seed);
     map_slice_init_borrowing(&group->by_instance, groups->seed);
+    map_slice_init_borrowing(&group->pending, groups->seed);
     map_slice_init_borrowing(&group->topics, groups->seed);
     e = group_slice_copy(id, &group->id);
     if (e == E_OK)
@@ -138,13 +138,16 @@ enum err group_create(struct groups *groups, struct slice id, struct group **gro
 void group_remove(struct group *group)
 {
     struct map_iter it = {0};
+    struct group_pending *pending;
     struct group_topic *topic;
     struct list_node *n;
 
     while ((n = list_first(&group->members)) != NULL)
         group_member_remove(LIST_ENTRY(n, struct group_member, node));
-    while ((n = list_first(&group->pending)) != NULL)
-        group_pending_remove(LIST_ENTRY(n, struct group_pending, node));
+    while ((pending = map_slice_next(&group->pending, &it, NULL)) != NULL)
+        group_pending_remove(pending);
+    map_slice_release(&group->pending);
+    it = (struct map_iter){0};
     group_timer_clear(group->groups, &group->join_timer);
     group_timer_clear(group->groups, &group->sync_timer);
     while ((topic = map_slice_next(&group->topics, &it, NULL)) != NULL)
@@ -255,18 +258,43 @@ enum err groups_list(const struct groups *groups, const struct wire_list_groups_
     return e;
 }
 
-static void describe_member(const struct group *group, const struct group_member *member,
+/* Answers are parked, and written on another thread: nothing of the group may be in them. */
+static bool copy(struct arena *arena, struct slice from, struct slice *to)
+{
+    if (from.at == NULL)
+        return true; /* as it was */
+    *to = arena_copy(arena, from);
+    return to->at != NULL;
+}
+
+static bool describe_member(const struct group *group, const struct group_member *member,
+                            struct arena *arena,
                             struct wire_describe_groups_response_described_group_member *out)
 {
     wire_describe_groups_response_described_group_member_init(out);
-    out->member_id = member->id;
-    out->group_instance_id = member->instance_id;
-    out->client_id = member->client_id;
-    out->client_host = member->client_host;
-    if (group->state != GROUP_STABLE)
-        return;
-    out->member_metadata = group_member_metadata(member, group->protocol);
-    out->member_assignment = member->assignment;
+    if (!copy(arena, member->id, &out->member_id) ||
+        !copy(arena, member->instance_id, &out->group_instance_id) ||
+        !copy(arena, member->client_id, &out->client_id) ||
+        !copy(arena, member->client_host, &out->client_host))
+        return false;
+    return group->state != GROUP_STABLE ||
+           (copy(arena, group_member_metadata(member, group->protocol), &out->member_metadata) &&
+            copy(arena, member->assignment, &out->member_assignment));
+}
+
+static enum err describe_members(const struct group *group, struct arena *arena,
+                                 struct wire_describe_groups_response_described_group *out)
+{
+    out->members = arena_alloc_array(arena, group->by_id.count + 1, sizeof(*out->members));
+    if (out->members == NULL)
+        return E_NOMEM;
+    for (struct list_node *n = group->members.next; n != &group->members; n = n->next) {
+        if (!describe_member(group, LIST_ENTRY(n, struct group_member, node), arena,
+                             &out->members[out->members_count]))
+            return E_NOMEM;
+        out->members_count++;
+    }
+    return E_OK;
 }
 
 enum err group_describe(const struct groups *groups, struct slice group_id, int16_t version,
@@ -275,7 +303,6 @@ enum err group_describe(const struct groups *groups, struct slice group_id, int1
 {
     enum { NOT_FOUND_SINCE = 6 };
     const struct group *group = group_find(groups, group_id);
-    int32_t count = 0;
 
     wire_describe_groups_response_described_group_init(response);
     response->group_id = group_id;
@@ -288,16 +315,8 @@ enum err group_describe(const struct groups *groups, struct slice group_id, int1
         return E_OK;
     }
     response->group_state = slice_of_text(group_state_name(group->state));
-    response->protocol_type = group->protocol_type;
-    if (group->state == GROUP_STABLE)
-        response->protocol_data = group->protocol;
-    response->members =
-        arena_alloc_array(arena, list_count(&group->members) + 1, sizeof(*response->members));
-    if (response->members == NULL)
+    if (!copy(arena, group->protocol_type, &response->protocol_type) ||
+        (group->state == GROUP_STABLE && !copy(arena, group->protocol, &response->protocol_data)))
         return E_NOMEM;
-    for (struct list_node *n = group->members.next; n != &group->members; n = n->next)
-        describe_member(group, LIST_ENTRY(n, struct group_member, node),
-                        &response->members[count++]);
-    response->members_count = count;
-    return E_OK;
+    return describe_members(group, arena, response);
 }

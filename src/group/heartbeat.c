@@ -185,7 +185,11 @@ enum err groups_refused(struct groups *groups, struct slice group_id, int64_t no
     struct group_step st = {.groups = groups, .update = update, .now_ms = now_ms, .wall_ms = -1};
     struct group *group = group_find(groups, group_id);
 
-    if (group == NULL || list_is_empty(&group->members))
+    if (group == NULL)
         return E_OK;
-    return group_rebalance(&st, group);
+    if (!list_is_empty(&group->members))
+        return group_rebalance(&st, group);
+    if (group_is_void(group)) /* it was never written */
+        group_remove(group);
+    return E_OK;
 }

@@ -276,7 +276,7 @@ static enum err join_existing(struct join *join)
 static bool is_full(const struct join *join)
 {
     const struct group *group = join->group;
-    size_t count = group->by_id.count + list_count(&group->pending);
+    size_t count = group->by_id.count + group->pending.count;
 
     if (join->request->member_id.size > 0 &&
         (group_member_find(group, join->request->member_id) != NULL ||

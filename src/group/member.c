@@ -121,32 +121,28 @@ enum err group_pending_add(struct group *group, struct slice id, int64_t until_m
     if (pending == NULL)
         return E_NOMEM;
     e = group_slice_copy(id, &pending->id);
+    if (e == E_OK)
+        e = map_slice_put(&group->pending, pending->id, pending);
     if (e != E_OK) {
+        group_slice_free(&pending->id);
         mem_free(pending);
         return e;
     }
     pending->group = group;
     pending->timer.kind = GROUP_TIMER_PENDING;
-    list_push_back(&group->pending, &pending->node);
     group_timer_set(group->groups, &pending->timer, until_ms);
     return E_OK;
 }
 
 struct group_pending *group_pending_find(const struct group *group, struct slice id)
 {
-    for (struct list_node *n = group->pending.next; n != &group->pending; n = n->next) {
-        struct group_pending *pending = LIST_ENTRY(n, struct group_pending, node);
-
-        if (slice_equal(pending->id, id))
-            return pending;
-    }
-    return NULL;
+    return map_slice_find(&group->pending, id);
 }
 
 void group_pending_remove(struct group_pending *pending)
 {
     group_timer_clear(pending->group->groups, &pending->timer);
-    list_remove(&pending->node);
+    map_slice_remove(&pending->group->pending, pending->id);
     group_slice_free(&pending->id);
     mem_free(pending);
 }

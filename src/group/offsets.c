@@ -112,8 +112,7 @@ void group_txn_free(struct group_txn *txn)
 bool group_is_void(const struct group *group)
 {
     return group->state == GROUP_EMPTY && group->state_ms < 0 && list_is_empty(&group->members) &&
-           list_is_empty(&group->pending) && group->topics.count == 0 &&
-           group->pending_offsets == 0;
+           group->pending.count == 0 && group->topics.count == 0 && group->pending_offsets == 0;
 }
 
 /* OffsetFetch */

@@ -224,7 +224,7 @@ static enum err complete_join(struct group_step *st, struct group *group)
 static bool is_complete(const struct group *group)
 {
     return group->state == GROUP_PREPARING && !group->was_empty &&
-           (size_t)group->joining_count == group->by_id.count && list_is_empty(&group->pending);
+           (size_t)group->joining_count == group->by_id.count && group->pending.count == 0;
 }
 
 enum err group_rebalance(struct group_step *st, struct group *group)

@@ -41,6 +41,17 @@ static void stage(struct group *group, const struct wire_sync_group_request *req
     }
 }
 
+/* What the leader sent cannot be written: it has not synced, and is out when it does not. */
+static void unstage(struct group *group, struct group_member *leader)
+{
+    for (struct list_node *n = group->members.next; n != &group->members; n = n->next)
+        LIST_ENTRY(n, struct group_member, node)->staged = (struct slice){0};
+    map_u64_remove(&group->groups->waiting, leader->sync_token);
+    leader->sync_token = 0;
+    leader->is_syncing = false;
+    leader->must_sync = true;
+}
+
 /* The records hold the assignments, so nobody waits any more. */
 static enum err tell_members(struct group_step *st, struct group *group)
 {
@@ -104,7 +115,6 @@ enum err group_sync(struct groups *groups, const struct group_call *call,
     e = group_encode(&st, group);
     if (e == E_OK)
         return tell_members(&st, group);
-    for (struct list_node *n = group->members.next; n != &group->members; n = n->next)
-        LIST_ENTRY(n, struct group_member, node)->staged = (struct slice){0};
+    unstage(group, member);
     return e;
 }
