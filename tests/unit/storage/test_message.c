@@ -12,6 +12,7 @@
 /* A log whose frames are messages; what both formats have in common is tested elsewhere, too. */
 
 static const char FIRST[] = "00000000000000000000.log";
+static const char TIMES[] = "00000000000000000000.timeindex";
 
 /* docs/format/message.md: key "user-123", value "event"; null key, empty value. */
 static const uint8_t VECTORS[] = {
@@ -22,6 +23,16 @@ static const uint8_t VECTORS[] = {
     0x9b, 0x76, 0xda, 0xa8, 0,    0xff, 0xff, 0xff, 0xff, 0,   0,   0,   0,
 };
 enum { FIRST_SIZE = 39 };
+static const char CHECKPOINT[] = "dlog.checkpoint 1\n"
+                                 "start 0\n"
+                                 "recovery_point 2\n"
+                                 "window 67108864\n"
+                                 "snapshot 0\n"
+                                 "gaps 0\n"
+                                 "topic_id AAAAAAAAAAAAAAAAAAAAAA\n"
+                                 "format message\n"
+                                 "segment 0 65 1767225600000 0 1767225600000\n"
+                                 "crc32c 9b3ade48\n";
 
 static enum err append_bytes(struct rig *r, const void *bytes, size_t size)
 {
@@ -104,6 +115,12 @@ static void both_vectors_are_frames_of_a_log(void **state)
     assert_memory_equal(bytes.at, VECTORS, sizeof(VECTORS));
     assert_int_equal(os_dir_read_file(r.dir, "dlog.format", (buf_clear(&bytes), &bytes)), E_OK);
     assert_true(slice_equal_text(buf_slice(&bytes), "message\n"));
+    assert_int_equal(os_dir_read_file(r.dir, TIMES, (buf_clear(&bytes), &bytes)), E_OK);
+    assert_int_equal(bytes.size, 12);
+    assert_memory_equal(bytes.at, "\x00\x00\x01\x9b\x76\xda\xa8\x00\x00\x00\x00\x00", 12);
+    assert_int_equal(rig_file_size(&r, "00000000000000000000.index"), 0);
+    assert_int_equal(os_dir_read_file(r.dir, "dlog.checkpoint", (buf_clear(&bytes), &bytes)), E_OK);
+    assert_true(slice_equal_text(buf_slice(&bytes), CHECKPOINT));
     buf_release(&bytes);
     rig_close(&r);
 }
