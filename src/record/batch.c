@@ -48,19 +48,21 @@ static enum err check_length_magic(struct slice bytes)
 
 enum err batch_decode_header(struct slice bytes, struct batch_header *header_out)
 {
-    struct batch_header h;
+    int64_t base_offset;
+    int32_t last_offset_delta;
     enum err e = check_length_magic(bytes);
 
     if (e != E_OK)
         return e;
     if (bytes.size < BATCH_HEADER_SIZE)
         return E_TRUNCATED;
-    read_fields(bytes.at, &h);
-    if (h.record_count < 0 || h.last_offset_delta < 0)
+    base_offset = (int64_t)bytes_u64(bytes.at + BATCH_POS_BASE_OFFSET);
+    last_offset_delta = (int32_t)bytes_u32(bytes.at + BATCH_POS_LAST_OFFSET_DELTA);
+    if (last_offset_delta < 0 || (int32_t)bytes_u32(bytes.at + BATCH_POS_RECORD_COUNT) < 0)
         return E_CORRUPT;
-    if (h.base_offset < 0 || h.base_offset > INT64_MAX - 1 - h.last_offset_delta)
+    if (base_offset < 0 || base_offset > INT64_MAX - 1 - last_offset_delta)
         return E_CORRUPT;
-    *header_out = h;
+    read_fields(bytes.at, header_out);
     return E_OK;
 }
 

@@ -214,9 +214,10 @@ bool segment_expects(const struct segment *s, const struct batch_header *h, int6
 /* Index of the first verified range that ends after `pos`. */
 static size_t verified_index(const struct segment *s, int64_t pos)
 {
+    const struct segment_range *r = s->verified.count == 0 ? NULL : vec_at(&s->verified, 0);
     size_t i = 0;
 
-    while (i < s->verified.count && ((struct segment_range *)vec_at(&s->verified, i))->end <= pos)
+    while (i < s->verified.count && r[i].end <= pos)
         i++;
     return i;
 }
@@ -229,7 +230,7 @@ static struct segment_range *verified_at(const struct segment *s, size_t i)
 void segment_add_verified(struct segment *s, int64_t pos, int64_t end)
 {
     struct segment_range r = {pos, end};
-    size_t i = 0;
+    size_t i;
 
     if (pos >= end)
         return;
@@ -241,8 +242,7 @@ void segment_add_verified(struct segment *s, int64_t pos, int64_t end)
             return;
         }
     }
-    while (i < s->verified.count && verified_at(s, i)->end < pos)
-        i++;
+    i = verified_index(s, pos - 1);
     while (i < s->verified.count && verified_at(s, i)->pos <= r.end) { /* touches: swallow it */
         if (verified_at(s, i)->pos < r.pos)
             r.pos = verified_at(s, i)->pos;
@@ -256,8 +256,9 @@ void segment_add_verified(struct segment *s, int64_t pos, int64_t end)
     }
     if (vec_push(&s->verified, &r) != E_OK)
         return;
-    for (size_t at = s->verified.count - 1; at > i; at--)
-        *verified_at(s, at) = *verified_at(s, at - 1);
+    if (i + 1 < s->verified.count)
+        memmove(verified_at(s, i + 1), verified_at(s, i),
+                (s->verified.count - 1 - i) * sizeof(struct segment_range));
     *verified_at(s, i) = r;
 }
 

@@ -51,22 +51,19 @@ static const uint8_t *window_at(const struct segment_scan *scan, int64_t pos)
 enum err segment_scan_peek(struct segment_scan *scan, int64_t pos, int64_t offset,
                            struct batch_header *header_out)
 {
-    struct batch_header h;
+    size_t left = window_left(scan, pos);
     enum err e;
 
-    if (window_left(scan, pos) < frame_header_size(scan->format)) {
+    if (left < frame_header_size(scan->format)) {
         e = fill(scan, pos);
         if (e != E_OK)
             return e;
+        left = window_left(scan, pos);
     }
-    e = frame_decode(scan->format, slice_of(window_at(scan, pos), window_left(scan, pos)), offset,
-                     &h);
-    if (e != E_OK)
-        return e;
-    if ((int64_t)batch_total_size(&h) > scan->end - pos)
-        return E_TRUNCATED;
-    *header_out = h;
-    return E_OK;
+    e = frame_decode(scan->format, slice_of(window_at(scan, pos), left), offset, header_out);
+    if (e == E_OK && (int64_t)batch_total_size(header_out) > scan->end - pos)
+        e = E_TRUNCATED;
+    return e;
 }
 
 enum err segment_scan_check(struct segment_scan *scan, int64_t pos,

@@ -39,7 +39,8 @@ void segment_scan_init(struct segment_scan *scan, const struct segment *s, int64
 
 /*
  * The header at `pos`, where `offset` comes next: what a frame that does not say
- * its offset (storage/frame.h) gets. Other frames say their own.
+ * its offset (storage/frame.h) gets. Other frames say their own. Also written for a frame that
+ * is too long: a copy for every hop would be felt.
  *
  *   E_TRUNCATED    fewer bytes up to the end than a header or than the frame claims
  *   E_CORRUPT, E_UNSUPPORTED  as frame_decode

@@ -35,7 +35,7 @@ static enum err vouch(struct segment_walk *w, const struct batch_header *h)
     int64_t end = w->at + (int64_t)batch_total_size(h);
     enum err e;
 
-    if (frame_has_offset(s->format) || segment_verified_end(s, w->at) >= end)
+    if (segment_verified_end(s, w->at) >= end)
         return E_OK;
     e = segment_scan_check(&w->scan, w->at, h);
     if (e == E_OK)
@@ -43,27 +43,30 @@ static enum err vouch(struct segment_walk *w, const struct batch_header *h)
     return e;
 }
 
-enum err segment_walk_next(struct segment_walk *w, struct batch_header *header_out)
+static inline enum err walk_next(struct segment_walk *w, struct batch_header *header_out)
 {
-    struct batch_header h;
     enum err e;
 
     w->skipped = NULL;
-    while (w->pos < w->scan.end && skip_damage(w))
+    while (w->segment->damaged.count > 0 && w->pos < w->scan.end && skip_damage(w))
         ;
     w->at = w->pos;
     w->expected = w->offset;
     if (w->pos >= w->scan.end)
         return E_NOT_FOUND;
-    e = segment_scan_peek(&w->scan, w->at, w->expected, &h);
-    if (e == E_OK)
-        e = vouch(w, &h);
+    e = segment_scan_peek(&w->scan, w->at, w->expected, header_out);
+    if (e == E_OK && !frame_has_offset(w->segment->format))
+        e = vouch(w, header_out);
     if (e != E_OK)
         return e;
-    w->pos = w->at + (int64_t)batch_total_size(&h);
-    w->offset = batch_next_offset(&h);
-    *header_out = h;
+    w->pos = w->at + (int64_t)batch_total_size(header_out);
+    w->offset = batch_next_offset(header_out);
     return E_OK;
+}
+
+enum err segment_walk_next(struct segment_walk *w, struct batch_header *header_out)
+{
+    return walk_next(w, header_out);
 }
 
 enum err segment_walk_mark(struct segment_walk *w)
@@ -137,7 +140,7 @@ static enum err find_from(struct segment *s, const struct path *path, int64_t of
     segment_walk_init(&w, s, path->from.pos,
                       path->from.pos == 0 ? s->base_offset : path->from.last_offset);
     for (;;) {
-        enum err e = segment_walk_next(&w, &h);
+        enum err e = walk_next(&w, &h);
         bool is_entry = !is_met && w.at >= path->entry.pos && w.skipped == NULL;
 
         if (w.skipped != NULL && offset < w.skipped->offset_end)

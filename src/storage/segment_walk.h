@@ -36,6 +36,8 @@ struct segment_walk {
 void segment_walk_init(struct segment_walk *w, struct segment *s, int64_t pos, int64_t offset);
 
 /*
+ * The header is also written when only checksum or length is wrong, as by segment_scan_peek().
+ *
  *   E_NOT_FOUND  the end of the segment
  *   E_CORRUPT, E_TRUNCATED, E_UNSUPPORTED  what is at w->at is wrong (segment_scan_is_wrong)
  *   E_IO
