@@ -27,8 +27,6 @@ enum {
     LOG_COMPACT_MARKER_MAX = 4096              /* no control batch is larger */
 };
 
-#define LOG_CLEANED_SUFFIX ".cleaned" /* behind the name of a file that a swap may put in place */
-
 /* A segment as it was when the job began. */
 struct log_compact_input {
     int64_t base_offset;

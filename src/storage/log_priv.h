@@ -25,6 +25,7 @@ enum {
     LOG_SMALL_FILE_MAX = 64 * 1024 * 1024 /* checkpoint and epoch files */
 };
 
+#define LOG_CLEANED_SUFFIX  ".cleaned" /* behind the name of a file that a swap may put in place */
 #define LOG_CHECKPOINT_NAME "dlog.checkpoint"
 #define LOG_EPOCHS_NAME     "leader-epoch-checkpoint"
 #define LOG_METADATA_NAME   "partition.metadata"
@@ -335,6 +336,9 @@ NODISCARD enum err log_swap_settle(struct log *log, struct os_dir *dir);
  * neither file names nor checkpoint tell of it.
  */
 NODISCARD enum err log_swap_recover(struct os_dir *dir, struct log_checkpoint *c);
+
+/* Does a swapped segment hold the offsets of the one called so now, and is that another? */
+bool log_swap_is_old(const struct log_checkpoint *c, int64_t base_offset);
 
 /* ---- log_producers.c ---- */
 

@@ -289,8 +289,7 @@ struct old_name {
     char text[SEGMENT_NAME_SIZE];
 };
 
-/* Does a swapped segment hold the offsets of what is called so now, and is that another? */
-static bool is_old(const struct log_checkpoint *c, int64_t base_offset)
+bool log_swap_is_old(const struct log_checkpoint *c, int64_t base_offset)
 {
     int64_t holder = -1;
 
@@ -319,7 +318,8 @@ static bool see_old(void *ctx, const char *name, bool is_dir)
         parse_i64(slice_of(name, DIGITS), &base_offset) != E_OK)
         return true;
     for (int i = 0; i < SEGMENT_SUFFIX_COUNT; i++) {
-        if (strcmp(name + DIGITS, segment_suffixes[i]) == 0 && is_old(r->checkpoint, base_offset)) {
+        if (strcmp(name + DIGITS, segment_suffixes[i]) == 0 &&
+            log_swap_is_old(r->checkpoint, base_offset)) {
             memcpy(old.text, name, strlen(name) + 1);
             r->err = vec_push(&r->names, &old);
         }

@@ -123,6 +123,21 @@ static void check_time_entries(struct verify *v, const struct log_walk_item *ite
     }
 }
 
+/* The .log is renamed last: an index may have its new name already when that has not. */
+static enum err read_index(struct verify *v, struct index_check *ix, const char *suffix)
+{
+    const struct log_view_segment *s = log_view_segment_at(v->view, v->segment);
+    char name[SEGMENT_NAME_SIZE], cleaned[SEGMENT_NAME_SIZE / 2];
+    enum err e = E_NOT_FOUND;
+
+    snprintf(cleaned, sizeof(cleaned), "%s" LOG_CLEANED_SUFFIX, suffix);
+    segment_name(s->base_offset, cleaned, name);
+    if (s->is_cleaned)
+        e = segment_index_load(&ix->index, v->view->dir, name);
+    segment_name(s->base_offset, suffix, name);
+    return e == E_NOT_FOUND ? segment_index_load(&ix->index, v->view->dir, name) : e;
+}
+
 static enum err load_index(struct verify *v, struct index_check *ix, const char *suffix)
 {
     const struct log_view_segment *s = log_view_segment_at(v->view, v->segment);
@@ -132,10 +147,10 @@ static enum err load_index(struct verify *v, struct index_check *ix, const char 
 
     ix->next = 0;
     ix->why = NULL;
-    segment_name(s->base_offset, suffix, name);
-    e = segment_index_load(&ix->index, v->view->dir, name);
+    e = read_index(v, ix, suffix);
     if (e != E_NOT_FOUND)
         return e;
+    segment_name(s->base_offset, suffix, name);
     segment_index_reset(&ix->index);
     if (is_last || s->size == 0 || v->view->is_foreign)
         return E_OK; /* written when the segment is sealed */

@@ -13,6 +13,7 @@ enum { DIGITS = 20, FORMAT_FILE_MAX = 64 };
 
 struct listing {
     struct log_view *view;
+    struct vec cleaned; /* of int64_t: segments called .cleaned */
     bool has_checkpoint;
     bool has_epochs;
     bool has_format;
@@ -37,6 +38,8 @@ static bool see(void *ctx, const char *name, bool is_dir)
         struct log_view_segment s = {.base_offset = offset, .end_offset = INT64_MAX};
 
         l->err = vec_push(&l->view->segments, &s);
+    } else if (parse_name(name, ".log" LOG_CLEANED_SUFFIX, &offset)) {
+        l->err = vec_push(&l->cleaned, &offset);
     } else if (parse_name(name, ".snapshot", &offset)) {
         l->err = vec_push(&l->view->snapshots, &offset);
     } else {
@@ -95,34 +98,99 @@ static enum err read_epochs(struct log_view *view, struct report *report)
     return e;
 }
 
+void log_view_segment_name(const struct log_view_segment *s, char *name_out)
+{
+    segment_name(s->base_offset, s->is_cleaned ? ".log" LOG_CLEANED_SUFFIX : ".log", name_out);
+}
+
+static enum err measure(const struct log_view *view, struct log_view_segment *s,
+                        struct report *report)
+{
+    char name[SEGMENT_NAME_SIZE];
+    struct os_file *file;
+    enum err e;
+
+    log_view_segment_name(s, name);
+    e = os_file_open(view->dir, name, OS_FILE_READ, &file);
+    if (e == E_OK) {
+        e = os_file_size(file, &s->size);
+        os_file_unref(file);
+    }
+    if (e == E_OK && s->size > SEGMENT_SIZE_MAX)
+        e = E_TOO_BIG;
+    if (e != E_OK)
+        report_set(report, "%s: %s", name, err_text(e));
+    return e;
+}
+
 /* What the files themselves say of the segments; more comes from the checkpoint. */
 static enum err look_at_files(struct log_view *view, struct report *report)
 {
-    char name[SEGMENT_NAME_SIZE];
+    enum err e = E_OK;
 
-    for (size_t i = 0; i < view->segments.count; i++) {
+    for (size_t i = 0; i < view->segments.count && e == E_OK; i++) {
         struct log_view_segment *s = segment_at(view, i);
-        struct os_file *file;
-        enum err e;
 
-        segment_name(s->base_offset, ".log", name);
-        e = os_file_open(view->dir, name, OS_FILE_READ, &file);
-        if (e == E_OK) {
-            e = os_file_size(file, &s->size);
-            os_file_unref(file);
-        }
-        if (e == E_OK && s->size > SEGMENT_SIZE_MAX)
-            e = E_TOO_BIG;
-        if (e != E_OK) {
-            report_set(report, "%s: %s", name, err_text(e));
-            return e;
-        }
+        e = measure(view, s, report);
         if (i + 1 < view->segments.count) { /* nothing follows what may be torn */
             s->end_offset = segment_at(view, i + 1)->base_offset;
             s->settled = s->size;
         }
     }
-    return E_OK;
+    return e;
+}
+
+static bool has_offset(const struct vec *offsets, int64_t offset)
+{
+    for (size_t i = 0; i < offsets->count; i++) {
+        if (*(const int64_t *)vec_at(offsets, i) == offset)
+            return true;
+    }
+    return false;
+}
+
+static enum err insert(struct vec *segments, int64_t base_offset, bool is_cleaned)
+{
+    struct log_view_segment s = {
+        .base_offset = base_offset, .end_offset = INT64_MAX, .is_cleaned = is_cleaned};
+    size_t i = segments->count;
+    enum err e = vec_push(segments, &s);
+
+    for (; e == E_OK && i > 0; i--) {
+        const struct log_view_segment *before = vec_at(segments, i - 1);
+
+        if (before->base_offset < base_offset)
+            break;
+        *(struct log_view_segment *)vec_at(segments, i) = *before;
+    }
+    if (e == E_OK)
+        *(struct log_view_segment *)vec_at(segments, i) = s;
+    return e;
+}
+
+/* The segments as the checkpoint of a swap has them: new ones by either name, no replaced ones. */
+static enum err take_swaps(struct log_view *view, const struct log_checkpoint *c,
+                           const struct vec *cleaned, struct report *report)
+{
+    struct vec old = view->segments;
+    enum err e = E_OK;
+
+    vec_init(&view->segments, sizeof(struct log_view_segment), LOG_SEGMENTS_MAX);
+    for (size_t i = 0; i < c->swaps.count && e == E_OK; i++) {
+        int64_t base_offset = *(const int64_t *)vec_at(&c->swaps, i);
+
+        if (has_offset(cleaned, base_offset))
+            e = insert(&view->segments, base_offset, true);
+    }
+    for (size_t i = 0; i < old.count && e == E_OK; i++) {
+        int64_t base_offset = ((const struct log_view_segment *)vec_at(&old, i))->base_offset;
+        bool is_here = has_offset(&c->swaps, base_offset) && has_offset(cleaned, base_offset);
+
+        if (!is_here && !log_swap_is_old(c, base_offset))
+            e = insert(&view->segments, base_offset, false);
+    }
+    vec_release(&old);
+    return e == E_OK ? look_at_files(view, report) : e;
 }
 
 static const struct log_checkpoint_segment *checkpoint_segment(const struct log_checkpoint *c,
@@ -162,7 +230,8 @@ static void apply_checkpoint(struct log_view *view, const struct log_checkpoint 
     }
 }
 
-static enum err read_checkpoint(struct log_view *view, struct report *report)
+static enum err read_checkpoint(struct log_view *view, const struct vec *cleaned,
+                                struct report *report)
 {
     struct log_checkpoint c;
     struct buf text;
@@ -171,12 +240,11 @@ static enum err read_checkpoint(struct log_view *view, struct report *report)
     log_checkpoint_init(&c);
     if (e == E_OK)
         e = log_checkpoint_decode(&c, buf_slice(&text));
-    if (e == E_OK && c.swaps.count > 0) {
-        report_set(report, "a compaction was interrupted here: the next start of the broker ends "
-                           "it; look again then");
-        e = E_UNSUPPORTED;
-    } else if (e == E_OK) {
-        apply_checkpoint(view, &c);
+    if (e == E_OK) {
+        if (c.swaps.count > 0)
+            e = take_swaps(view, &c, cleaned, report);
+        if (e == E_OK)
+            apply_checkpoint(view, &c);
         for (size_t i = 0; i < c.damaged.count && e == E_OK; i++)
             e = vec_push(&view->damaged, vec_at(&c.damaged, i));
     } else if (e == E_UNSUPPORTED) {
@@ -204,14 +272,13 @@ static void view_init(struct log_view *view, struct os_dir *dir)
     epoch_init(&view->epochs);
 }
 
-static enum err view_read(struct log_view *view, struct report *report)
+static enum err view_read(struct log_view *view, struct listing *l, struct report *report)
 {
-    struct listing l = {.view = view};
-    enum err e = os_dir_list(view->dir, see, &l);
+    enum err e = os_dir_list(view->dir, see, l);
 
     if (e == E_OK)
-        e = l.err;
-    if (e == E_OK && view->segments.count == 0 && !l.has_checkpoint) {
+        e = l->err;
+    if (e == E_OK && view->segments.count == 0 && !l->has_checkpoint) {
         report_set(report, "not a log: no segment and no %s in it", LOG_CHECKPOINT_NAME);
         return E_NOT_FOUND;
     }
@@ -219,28 +286,31 @@ static enum err view_read(struct log_view *view, struct report *report)
         report_set(report, "list: %s", err_text(e));
         return e;
     }
-    if (l.has_format)
+    if (l->has_format)
         e = read_format(view, report);
     if (e == E_OK)
         e = look_at_files(view, report);
-    if (e == E_OK && l.has_epochs && frame_has_offset(view->format))
+    if (e == E_OK && l->has_epochs && frame_has_offset(view->format))
         e = read_epochs(view, report);
     view->is_foreign = true;
     view->has_gaps = frame_has_offset(view->format);
     if (view->segments.count > 0)
         view->start_offset = segment_at(view, 0)->base_offset;
-    if (e == E_OK && l.has_checkpoint)
-        e = read_checkpoint(view, report);
+    if (e == E_OK && l->has_checkpoint)
+        e = read_checkpoint(view, &l->cleaned, report);
     return e;
 }
 
 enum err log_view_open(struct os_dir *dir, struct log_view *view_out, struct report *report)
 {
     struct log_view view;
+    struct listing l = {.view = &view};
     enum err e;
 
     view_init(&view, dir);
-    e = view_read(&view, report);
+    vec_init(&l.cleaned, sizeof(int64_t), LOG_SEGMENTS_MAX);
+    e = view_read(&view, &l, report);
+    vec_release(&l.cleaned);
     if (e != E_OK)
         log_view_release(&view);
     else

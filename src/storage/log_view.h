@@ -23,6 +23,9 @@ struct segment;
  * so a look at a directory is possible that a broker has open, that lies on a read-only file
  * system, or that nobody should touch before it was understood. What the tools stand on.
  *
+ * Where a crash cut off the swap of a compaction, the view is of the log as the next start will
+ * make it: its new segments, under whichever name.
+ *
  * Owner:    who opened it; any one thread at a time. The directory is borrowed.
  * Lifetime: log_view_open() or log_view_take() .. log_view_release(). What is appended, cut or
  *           deleted meanwhile is not followed: walk again.
@@ -32,6 +35,7 @@ struct log_view_segment {
     int64_t end_offset; /* where the next one begins; INT64_MAX in the last of a directory */
     int64_t size;       /* bytes to look at */
     int64_t settled;    /* of them, durable for certain: what is wrong there is damage */
+    bool is_cleaned;    /* a swap was cut off (log_swap.c): its .log has its new name yet to get */
 };
 
 struct log_view {
@@ -54,7 +58,7 @@ struct log_view {
  * The log in `dir`, which stays open as long as the view.
  *
  *   E_NOT_FOUND    no segment and no checkpoint: not a log
- *   E_UNSUPPORTED  a format or checkpoint of a later version, or a compaction that a crash cut off
+ *   E_UNSUPPORTED  a format or checkpoint of a later version
  *   E_IO, E_DENIED, E_NOMEM
  */
 NODISCARD enum err log_view_open(struct os_dir *dir, struct log_view *view_out,
@@ -73,6 +77,9 @@ static inline const struct log_view_segment *log_view_segment_at(const struct lo
 {
     return (const struct log_view_segment *)vec_at(&view->segments, i);
 }
+
+/* How the .log of a segment is called now, in SEGMENT_NAME_SIZE bytes. */
+void log_view_segment_name(const struct log_view_segment *s, char *name_out);
 
 /* Bytes of all segments. */
 int64_t log_view_size(const struct log_view *view);

@@ -93,7 +93,7 @@ static enum err open_segment(struct log_walk *w)
     struct os_file *file = NULL;
     enum err e;
 
-    segment_name(log_view_segment_at(w->view, w->segment)->base_offset, ".log", name);
+    log_view_segment_name(log_view_segment_at(w->view, w->segment), name);
     e = os_file_open(w->view->dir, name, OS_FILE_READ, &file);
     if (e != E_OK && e != E_NOT_FOUND)
         return e;
@@ -195,7 +195,7 @@ static enum err has_later_batch(struct log_walk *w, bool *found_out)
         struct os_file *file = i == w->segment ? os_file_ref(w->file) : NULL;
         char name[SEGMENT_NAME_SIZE];
 
-        segment_name(s->base_offset, ".log", name);
+        log_view_segment_name(s, name);
         if (file == NULL)
             e = os_file_open(w->view->dir, name, OS_FILE_READ, &file);
         if (e != E_OK)

@@ -6,6 +6,7 @@
 #include "os/file.h"
 #include "record/batch.h"
 #include "storage/log_priv.h"
+#include "storage/log_verify.h"
 #include "unit.h"
 
 /*
@@ -238,6 +239,29 @@ static void every_call_fails_once_for_want_of_descriptors(void **state)
     run(E_TOO_MANY_FILES, false);
 }
 
+/* The files as they are, also in the middle of a swap, are a log that is right and changes not. */
+static bool look_at_files(struct rig *r)
+{
+    struct log_verify_options options = {.is_uncached = false};
+    struct log_verify_result result;
+    struct log_view view;
+    bool is_swapping = false;
+
+    if (log_view_open(r->dir, &view, &r->report) != E_OK)
+        fail_msg("view: %s", r->report.text);
+    for (size_t i = 0; i < view.segments.count; i++)
+        is_swapping |= log_view_segment_at(&view, i)->is_cleaned;
+    assert_int_equal(log_verify_view(&view, &options, &result), E_OK);
+    for (size_t i = 0; i < result.ranges.count; i++)
+        if (log_verify_range_at(&result, i)->kind != LOG_WALK_TORN)
+            fail_msg("%s", log_verify_range_at(&result, i)->why);
+    if (result.file_count > 0)
+        fail_msg("%s", ((struct log_verify_file *)vec_at(&result.files, 0))->why);
+    log_verify_release(&result);
+    log_view_release(&view);
+    return is_swapping;
+}
+
 /*
  * A compaction of which call n fails, or with which the process ends there: from n on
  * nothing is done any more. What is found then is the log as before or as after it.
@@ -246,6 +270,7 @@ static void run_compaction(enum err with, bool is_end)
 {
     static struct compact_model m;
     bool was_reached = true;
+    int swaps = 0;
 
     for (int n = 1; was_reached; n++) {
         struct log_compact_options o = log_compact_options_default();
@@ -269,6 +294,7 @@ static void run_compaction(enum err with, bool is_end)
         calls_left = 0;
         fails_on = false;
         was_reached = has_failed;
+        swaps += look_at_files(&m.r);
         log_root_close(m.r.root);
         assert_int_equal(log_root_open(m.r.os, m.r.path, &m.r.root, &m.r.report), E_OK);
         if (rig_open_log(&m.r) != E_OK)
@@ -288,6 +314,7 @@ static void run_compaction(enum err with, bool is_end)
         compact_model_close(&m);
         assert_true(n > 60 || was_reached);
     }
+    assert_true(!is_end || swaps > 0);
 }
 
 static void every_call_of_a_compaction_fails_once(void **state)
