@@ -53,45 +53,40 @@ bool group_supports(const struct group *group, const struct wire_join_group_requ
     return false;
 }
 
-/* How many members would rather have `protocol` than anything else that all know. */
-static int32_t votes_for(const struct group *group, struct slice protocol)
+/* Of the leader's protocols, the one that the member would rather have; -1: it knows none. */
+static int32_t vote_of(const struct group_member *m, const struct group_member *leader,
+                       const bool *known)
 {
-    int32_t votes = 0;
-
-    for (struct list_node *n = group->members.next; n != &group->members; n = n->next) {
-        const struct group_member *m = LIST_ENTRY(n, struct group_member, node);
-        int32_t i = 0;
-
-        while (i < m->protocol_count && !all_know(group, m->protocols[i].name))
-            i++;
-        if (i < m->protocol_count && slice_equal(m->protocols[i].name, protocol))
-            votes++;
+    for (int32_t i = 0; i < m->protocol_count; i++) {
+        for (int32_t k = 0; k < leader->protocol_count; k++) {
+            if (known[k] && slice_equal(m->protocols[i].name, leader->protocols[k].name))
+                return k;
+        }
     }
-    return votes;
+    return -1;
 }
 
-/* The one with most votes, the leader's order deciding a tie. */
+/* Of those that all know the one with most votes, the leader's order deciding a tie. */
 static struct slice choose_protocol(const struct group *group)
 {
     const struct group_member *leader = group->leader;
-    struct slice best = {0};
-    int32_t most = -1;
+    bool known[GROUP_PROTOCOLS_MAX] = {false};
+    int32_t votes[GROUP_PROTOCOLS_MAX] = {0};
+    int32_t best = -1;
 
-    if (leader->protocol_count > 0 && all_know(group, leader->protocols[0].name) &&
-        votes_for(group, leader->protocols[0].name) * 2 > (int32_t)group->by_id.count)
-        return leader->protocols[0].name; /* the usual case, without counting the others */
-    for (int32_t i = 0; i < leader->protocol_count; i++) {
-        int32_t votes;
+    for (int32_t i = 0; i < leader->protocol_count; i++)
+        known[i] = all_know(group, leader->protocols[i].name);
+    for (struct list_node *n = group->members.next; n != &group->members; n = n->next) {
+        int32_t vote = vote_of(LIST_ENTRY(n, struct group_member, node), leader, known);
 
-        if (!all_know(group, leader->protocols[i].name))
-            continue;
-        votes = votes_for(group, leader->protocols[i].name);
-        if (votes > most) {
-            most = votes;
-            best = leader->protocols[i].name;
-        }
+        if (vote >= 0)
+            votes[vote]++;
     }
-    return best;
+    for (int32_t i = 0; i < leader->protocol_count; i++) {
+        if (known[i] && (best < 0 || votes[i] > votes[best]))
+            best = i;
+    }
+    return best < 0 ? (struct slice){0} : leader->protocols[best].name;
 }
 
 /* Whoever waits for an assignment of the generation that ends learns that it ends. */
