@@ -278,7 +278,8 @@ NODISCARD enum err log_find_timestamp(struct log *log, int64_t timestamp_ms, int
  * Cut everything at and above `offset`, physically and synced, before returning. A batch
  * that holds `offset` goes whole: log_end_offset() says where the log ends then, and the
  * start is never past it. Nothing
- * happens at or past the end; E_OUT_OF_RANGE below the start. A failure breaks the log.
+ * happens at or past the end; E_OUT_OF_RANGE below the start. A failure before anything was
+ * changed leaves the log as it was, any other breaks it.
  */
 NODISCARD enum err log_truncate(struct log *log, int64_t offset);
 

@@ -152,6 +152,25 @@ enum err log_remove_snapshots(struct log *log, struct os_dir *dir, int64_t from,
     return e;
 }
 
+/* Is it the file that is wrong? Else nobody can tell: reading it may work another time. */
+static bool is_bad_file(enum err e)
+{
+    return e == E_NOT_FOUND || e == E_CORRUPT || e == E_UNSUPPORTED || e == E_TOO_BIG;
+}
+
+static enum err read_window(struct producers *ps, struct os_dir *dir, int64_t offset,
+                            struct log_snapshot *s)
+{
+    char name[SEGMENT_NAME_SIZE];
+    enum err e;
+
+    segment_name(offset, ".window", name);
+    e = os_dir_read_file(dir, name, &s->window);
+    if (e == E_OK)
+        e = producer_decode_window(ps, buf_slice(&s->producers), buf_slice(&s->window));
+    return is_bad_file(e) ? E_OK : e; /* of another snapshot, or damaged: as if there were none */
+}
+
 static enum err read_snapshot(struct producers *ps, struct os_dir *dir, int64_t offset)
 {
     char name[SEGMENT_NAME_SIZE];
@@ -163,10 +182,8 @@ static enum err read_snapshot(struct producers *ps, struct os_dir *dir, int64_t 
     e = os_dir_read_file(dir, name, &s.producers);
     if (e == E_OK)
         e = producer_decode(ps, buf_slice(&s.producers));
-    segment_name(offset, ".window", name);
-    if (e == E_OK && os_dir_read_file(dir, name, &s.window) == E_OK &&
-        producer_decode_window(ps, buf_slice(&s.producers), buf_slice(&s.window)) != E_OK)
-        e = E_OK; /* of another snapshot, or damaged: as if there were none */
+    if (e == E_OK)
+        e = read_window(ps, dir, offset, &s);
     log_snapshot_release(&s);
     return e;
 }
@@ -185,7 +202,7 @@ static enum err load_snapshot(struct log *log, struct producers *ps, struct os_d
         e = read_snapshot(ps, dir, snapshot_at(log, i));
         if (e == E_OK)
             *from_out = snapshot_at(log, i);
-        if (e == E_OK || e == E_NOMEM || e == E_IO)
+        if (!is_bad_file(e))
             return e;
     } /* a bad one: try an older one */
     return E_OK;

@@ -5,6 +5,7 @@
 #include "os/file.h"
 #include "storage/frame.h"
 #include "storage/log_priv.h"
+#include "storage/offset_index.h"
 
 /*
  * A repair goes through a file beside the log, so that everything is known to be right and to fit
@@ -165,11 +166,31 @@ static enum err copy_staged(struct repair *r)
     return e == E_IO ? log_break(r->log, e) : e;
 }
 
+/* Indexes and checkpoint of a segment without the mark. */
+static enum err write_settled(struct repair *r)
+{
+    struct segment *s = r->segment;
+    struct log *log = r->log;
+    enum err e = segment_survey(s, log->options.index_interval_bytes);
+
+    s->is_surveyed = false;
+    log_refresh_max_timestamp(log);
+    if (log->recovery.segment == s->base_offset) {
+        log->recovery.max_timestamp = s->max_timestamp;
+        log->recovery.max_timestamp_offset = s->max_timestamp_offset;
+    }
+    if (e == E_OK)
+        e = segment_write_indexes(s, r->dir);
+    return e == E_OK ? log_checkpoint_rewrite(log, r->dir) : e;
+}
+
 /* The bytes are right and durable: indexes, times and marks follow. */
 static enum err settle(struct repair *r)
 {
     struct segment *s = r->segment;
     struct log *log = r->log;
+    struct segment_damage damage = *(struct segment_damage *)vec_at(&s->damaged, r->damage);
+    int64_t size = s->size, allocated = s->allocated, size_bytes = log->size_bytes;
     enum err e;
 
     vec_remove(&s->damaged, r->damage);
@@ -179,20 +200,20 @@ static enum err settle(struct repair *r)
         s->allocated = s->allocated > s->size ? s->allocated : s->size;
     }
     log_memo_clear(log);
-    e = segment_survey(s, log->options.index_interval_bytes);
-    s->is_surveyed = false;
-    log_refresh_max_timestamp(log);
-    if (log->recovery.segment == s->base_offset) {
-        log->recovery.max_timestamp = s->max_timestamp;
-        log->recovery.max_timestamp_offset = s->max_timestamp_offset;
+    e = write_settled(r);
+    if (e == E_OK) {
+        if (s != log_active(log))
+            log_close_indexes(s);
+        return E_OK;
     }
-    if (e == E_OK)
-        e = segment_write_indexes(s, r->dir);
-    if (e == E_OK)
-        e = log_checkpoint_rewrite(log, r->dir);
-    if (e == E_OK && s != log_active(log))
-        log_close_indexes(s);
-    return e == E_IO ? log_break(log, e) : e;
+    s->size = size;
+    s->allocated = allocated;
+    log->size_bytes = size_bytes;
+    if (s->offsets.is_loaded)
+        offset_index_truncate(&s->offsets, size);
+    if (segment_add_damage(s, &damage) != E_OK || e == E_IO) /* it has its place still */
+        return log_break(log, e);
+    return e;
 }
 
 static enum err run(struct repair *r)

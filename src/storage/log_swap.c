@@ -242,7 +242,8 @@ static enum err swap(struct log_compact *job, const struct vec *bases)
     e = move_files(job, bases);
     if (e != E_OK)
         return log_break(log, e); /* half way: the next open goes on */
-    return log_swap_settle(log, job->dir);
+    e = log_swap_settle(log, job->dir);
+    return e == E_IO ? e : E_OK; /* done; until it is settled no other compaction begins */
 }
 
 enum err log_swap_settle(struct log *log, struct os_dir *dir)

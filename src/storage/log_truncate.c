@@ -181,8 +181,6 @@ enum err log_truncate(struct log *log, int64_t offset)
     log->sealed_unsynced = NULL;
     log_memo_clear(log);
     e = cut(log, dir, i, &point);
-    if (e != E_OK)
-        e = log_break(log, e); /* half cut: only a restart knows what is there */
     if (e == E_OK)
         e = refresh_timestamps(log, log_active(log));
     if (e == E_OK)
@@ -191,7 +189,7 @@ enum err log_truncate(struct log *log, int64_t offset)
         point = log_end_point(log);
         e = log_checkpoint_write(log, dir, &point, NULL);
     }
-    if (e == E_IO) /* cut, but not all that follows from it is durable */
+    if (e != E_OK) /* half cut, or the producers half known: only a restart knows what is there */
         e = log_break(log, e);
     os_dir_close(dir);
     log->open_sealed_count = 0;

@@ -452,6 +452,18 @@ static enum err look_at_unknown(struct opening *o)
     return e;
 }
 
+/*
+ * A truncate that a crash cut short may have left epochs that begin past the end. They go for good:
+ * the next open would find them again, and batches of an older epoch where they say they begin.
+ */
+static enum err cut_epochs(struct log *log, struct os_dir *dir)
+{
+    size_t count = log->epochs.entries.count;
+
+    epoch_truncate(&log->epochs, log->end_offset + 1);
+    return log->epochs.entries.count < count ? log_write_epochs(log, dir) : E_OK;
+}
+
 static enum err open_segments(struct opening *o)
 {
     struct log *log = o->log;
@@ -490,8 +502,8 @@ static enum err open_segments(struct opening *o)
         if (e == E_OK)
             e = drop_front(o); /* the recovery point has moved */
     }
-    /* A truncate that a crash cut short may have left epochs that begin past the end. */
-    epoch_truncate(&log->epochs, log->end_offset + 1);
+    if (e == E_OK)
+        e = cut_epochs(log, o->dir);
     log->synced_offset = log->end_offset;
     if (log->start_offset > log->end_offset)
         log->start_offset = log->end_offset;

@@ -81,19 +81,12 @@ enum err segment_walk_mark(struct segment_walk *w)
     return e;
 }
 
-enum err segment_survey(struct segment *s, int64_t interval_bytes)
+static enum err survey(struct segment *s, int64_t interval_bytes)
 {
     struct segment_walk w;
     struct batch_header h;
     enum err e = E_OK;
 
-    segment_keep_anchors(s);
-    segment_index_reset(&s->offsets);
-    segment_index_reset(&s->times);
-    s->is_surveyed = true;
-    s->indexed_pos = 0;
-    s->max_timestamp = -1;
-    s->max_timestamp_offset = -1;
     segment_walk_init(&w, s, 0, s->base_offset);
     while (e == E_OK) {
         e = segment_walk_next(&w, &h);
@@ -102,10 +95,43 @@ enum err segment_survey(struct segment *s, int64_t interval_bytes)
         else if (e == E_OK || segment_scan_is_wrong(e))
             e = segment_walk_mark(&w);
     }
-    segment_drop_anchors(s);
     if (e != E_NOT_FOUND)
         return e;
     return time_index_add(&s->times, s->base_offset, s->max_timestamp, s->max_timestamp_offset);
+}
+
+enum err segment_survey(struct segment *s, int64_t interval_bytes)
+{
+    struct segment before;
+    enum err e;
+
+    segment_keep_anchors(s);
+    before = *s;
+    segment_index_init(&s->offsets, before.offsets.entry_size, before.offsets.key_size);
+    segment_index_init(&s->times, before.times.entry_size, before.times.key_size);
+    segment_index_reset(&s->offsets);
+    segment_index_reset(&s->times);
+    s->is_surveyed = true;
+    s->indexed_pos = 0;
+    s->max_timestamp = -1;
+    s->max_timestamp_offset = -1;
+    e = survey(s, interval_bytes);
+    segment_drop_anchors(s);
+    if (e == E_OK) {
+        segment_index_release(&before.offsets);
+        segment_index_release(&before.times);
+        return E_OK;
+    }
+    segment_index_release(&s->offsets); /* half of an index is worse than the old one */
+    segment_index_release(&s->times);
+    s->offsets = before.offsets;
+    s->times = before.times;
+    s->is_surveyed = before.is_surveyed;
+    s->indexed_pos = before.indexed_pos;
+    s->first_timestamp = before.first_timestamp;
+    s->max_timestamp = before.max_timestamp;
+    s->max_timestamp_offset = before.max_timestamp_offset;
+    return e;
 }
 
 /* Where a search begins, and the index entry that it must meet: the same, if frames say offsets. */

@@ -38,6 +38,7 @@ static inline int unit_run(const char *module, const struct CMUnitTest *const *t
         }
     }
     cmocka_set_message_output(CM_OUTPUT_TAP);
+    cmocka_set_test_filter(getenv("CMOCKA_TEST_FILTER")); /* a pattern; NULL: all */
     failed = _cmocka_run_group_tests(module, all, size, NULL, NULL);
     free(all);
     return failed;

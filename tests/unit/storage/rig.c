@@ -335,6 +335,30 @@ int rig_check_all(struct rig *r)
     return batches;
 }
 
+int64_t rig_next_sequence(struct rig *r, int64_t producer)
+{
+    int64_t offset = log_start_offset(r->log), sequence = -1, base;
+    struct buf bytes;
+
+    if (r->options.format == LOG_FORMAT_MESSAGE)
+        return -1; /* its frames know no producers */
+    buf_init(&bytes, 1 << 20);
+    while (offset < log_end_offset(r->log)) {
+        struct batch_iter it;
+        struct batch_view view;
+
+        assert_int_equal(rig_read(r, offset, 64 << 10, &bytes, &base), E_OK);
+        it = batch_iter_init(buf_slice(&bytes));
+        while (batch_iter_next(&it, &view)) {
+            if (view.header.producer_id == producer)
+                sequence = view.header.base_sequence + view.header.last_offset_delta + 1;
+            offset = batch_next_offset(&view.header);
+        }
+    }
+    buf_release(&bytes);
+    return sequence;
+}
+
 void rig_flip(struct rig *r, int64_t base, int64_t pos)
 {
     char name[64];

@@ -84,6 +84,9 @@ void rig_check_frame(const struct batch_view *view);
 /* Read all from start to end and check that offsets continue; the number of frames. */
 int rig_check_all(struct rig *r);
 
+/* The sequence after the last batch of `producer` in the log; -1: it has none. */
+int64_t rig_next_sequence(struct rig *r, int64_t producer);
+
 /* The log file of the segment at `base`, opened for damage. */
 void rig_flip(struct rig *r, int64_t base, int64_t pos);
 int64_t rig_file_size(struct rig *r, const char *name);

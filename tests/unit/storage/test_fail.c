@@ -20,6 +20,7 @@ static enum err failure;
 static bool has_failed;
 static bool fails_on;   /* and everything after it */
 static bool fails_late; /* a file is replaced, and yet an error comes back */
+static bool is_short;   /* half of a write is done before it fails */
 static int syncs;
 
 static bool fails(void)
@@ -61,8 +62,6 @@ WRAP(os_file_size, (struct os_file * file, int64_t *size_out), (file, size_out))
 WRAP(os_file_read,
      (struct os_file * file, int64_t pos, void *bytes_out, size_t size, size_t *read_out),
      (file, pos, bytes_out, size, read_out))
-WRAP(os_file_write, (struct os_file * file, int64_t pos, const void *bytes, size_t size),
-     (file, pos, bytes, size))
 WRAP_SYNC(os_file_sync, (struct os_file * file), (file))
 WRAP(os_file_truncate, (struct os_file * file, int64_t size), (file, size))
 WRAP(os_file_zero_fill, (struct os_file * file, int64_t pos, int64_t size), (file, pos, size))
@@ -80,6 +79,20 @@ WRAP(os_dir_file_size, (struct os_dir * dir, const char *name, int64_t *size_out
 WRAP(os_dir_read_file, (struct os_dir * dir, const char *name, struct buf *bytes_out),
      (dir, name, bytes_out))
 
+enum err __real_os_file_write(struct os_file *file, int64_t pos, const void *bytes, size_t size);
+enum err __wrap_os_file_write(struct os_file *file, int64_t pos, const void *bytes, size_t size);
+enum err __wrap_os_file_write(struct os_file *file, int64_t pos, const void *bytes, size_t size)
+{
+    enum err e;
+
+    if (!fails())
+        return __real_os_file_write(file, pos, bytes, size);
+    if (!is_short)
+        return failure;
+    e = __real_os_file_write(file, pos, bytes, size / 2);
+    return e == E_OK ? failure : e;
+}
+
 enum err __real_os_dir_replace_file(struct os_dir *dir, const char *name, struct slice bytes);
 enum err __wrap_os_dir_replace_file(struct os_dir *dir, const char *name, struct slice bytes);
 enum err __wrap_os_dir_replace_file(struct os_dir *dir, const char *name, struct slice bytes)
@@ -95,6 +108,7 @@ struct told {
     int64_t synced;   /* the log said so */
     int64_t appended; /* the end that an append was told, the most that may be there */
     int64_t start;
+    int32_t sequence; /* of producer 5: the next one */
 };
 
 static void note(struct rig *r, struct told *told)
@@ -112,10 +126,14 @@ static void fill(struct rig *r, struct told *told, int count)
                               .value_size = 100,
                               .timestamp_ms = r->wall_ms,
                               .producer_id = 5,
-                              .base_sequence = (int32_t)log_end_offset(r->log)};
+                              .base_sequence = told->sequence};
+        enum err e;
 
         told->appended = log_end_offset(r->log) + 2; /* a failed one may be there, too */
-        (void)!rig_append(r, &b, NULL);
+        e = rig_append(r, &b, NULL);
+        assert_true(e != E_OUT_OF_ORDER);
+        if (e == E_OK || e == E_DUPLICATE) /* it was there, though it failed */
+            told->sequence += 2;
         note(r, told);
     }
     (void)!log_sync(r->log);
@@ -144,6 +162,7 @@ static void scenario(struct rig *r, struct told *told)
 {
     struct log_range range;
     int64_t offset, timestamp;
+    int calls_before;
 
     if (rig_open_log(r) != E_OK)
         return;
@@ -166,8 +185,13 @@ static void scenario(struct rig *r, struct told *told)
     abort_one(r, told);
     if (log_end_offset(r->log) > 20) {
         told->synced = told->synced < 17 ? told->synced : 16;
-        if (log_truncate(r->log, 17) == E_OK) /* else it may be half done */
+        if (log_truncate(r->log, 17) == E_OK) { /* else it may be half done */
+            calls_before = calls_left;
+            calls_left = 0;
+            told->sequence = (int32_t)rig_next_sequence(r, 5);
+            calls_left = calls_before;
             fill(r, told, 2);
+        }
     }
     log_close(r->log);
     r->log = NULL;
@@ -231,6 +255,15 @@ static void every_call_fails_once_for_want_of_space(void **state)
 {
     (void)state;
     run(E_NO_SPACE, true);
+}
+
+static void every_write_ends_too_early_once(void **state)
+{
+    (void)state;
+    is_short = true;
+    run(E_NO_SPACE, false);
+    run(E_IO, true);
+    is_short = false;
 }
 
 static void every_call_fails_once_for_want_of_descriptors(void **state)
@@ -327,6 +360,9 @@ static void every_call_of_a_compaction_fails_once(void **state)
     run_compaction(E_NO_SPACE, false);
     run_compaction(E_IO, false);
     fails_late = false;
+    is_short = true;
+    run_compaction(E_NO_SPACE, false);
+    is_short = false;
 }
 
 static void a_compaction_may_end_at_every_call(void **state)
@@ -464,6 +500,7 @@ TESTS(test_fail, cmocka_unit_test(creation_syncs_nothing),
       cmocka_unit_test(every_call_fails_once_with_an_io_error),
       cmocka_unit_test(every_call_fails_once_for_want_of_space),
       cmocka_unit_test(every_call_fails_once_for_want_of_descriptors),
+      cmocka_unit_test(every_write_ends_too_early_once),
       cmocka_unit_test(every_call_of_a_compaction_fails_once),
       cmocka_unit_test(a_compaction_may_end_at_every_call),
       cmocka_unit_test(a_truncate_that_fails_forgets_no_timestamp),

@@ -5,6 +5,7 @@
 #include "os/dir.h"
 #include "os/file.h"
 #include "record/batch.h"
+#include "storage/log_priv.h"
 #include "unit.h"
 
 static void cut_file(struct rig *r, const char *name, int64_t size)
@@ -558,7 +559,34 @@ static void other_formats_are_refused(void **state)
     rig_close(&r);
 }
 
-TESTS(test_recover, cmocka_unit_test(an_empty_segment_after_a_lost_end_goes),
+/* A crash between the cut and the epochs that went with it: they stay away. */
+static void epochs_past_the_end_do_not_come_back(void **state)
+{
+    struct buf epochs;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    buf_init(&epochs, 1000);
+    rig_fill(&r, 4, 100);
+    assert_int_equal(log_begin_epoch(r.log, 3), E_OK);
+    rig_fill(&r, 2, 100);
+    assert_int_equal(os_dir_read_file(r.dir, LOG_EPOCHS_NAME, &epochs), E_OK);
+    assert_int_equal(log_truncate(r.log, 2), E_OK);
+    log_close(r.log);
+    assert_int_equal(os_dir_replace_file(r.dir, LOG_EPOCHS_NAME, buf_slice(&epochs)), E_OK);
+    assert_int_equal(rig_open_log(&r), E_OK);
+    assert_int_equal(log_latest_epoch(r.log), 0);
+    rig_fill(&r, 4, 100);
+    rig_reopen(&r);
+    assert_int_equal(log_latest_epoch(r.log), 0);
+    assert_int_equal(rig_check_all(&r), 6);
+    buf_release(&epochs);
+    rig_close(&r);
+}
+
+TESTS(test_recover, cmocka_unit_test(epochs_past_the_end_do_not_come_back),
+      cmocka_unit_test(an_empty_segment_after_a_lost_end_goes),
       cmocka_unit_test(a_gap_before_an_empty_segment_stays),
       cmocka_unit_test(a_log_without_gaps_is_known_by_its_batches),
       cmocka_unit_test(a_lost_recovery_point_is_damage),
