@@ -159,7 +159,8 @@
  *   a name                249 characters of A-Z a-z 0-9 . _ -, not beginning with a dot
  *   unsynced              64 MiB under `always`; without limit otherwise
  *   appends in flight     async_pending_max (65,536) whose callback was not called yet
- *   descriptors           a root 2, a log up to 17 while it is used, none when idle
+ *   descriptors           a root 2; a log up to 30 while it is used, none once it was not for
+ *                         twice maintain_ms
  *   memory                a log about 4 KB, and up to twice batch_bytes once it is appended to; a
  *                         reader its buffer_bytes, more for a batch that is larger
  *

@@ -33,6 +33,13 @@ static size_t batch_size_max(const struct dlog_options *o)
     return (size_t)(size < BATCH_BUILDER_SIZE_MAX ? size : BATCH_BUILDER_SIZE_MAX);
 }
 
+void embed_use(struct dlog *log)
+{
+    log->is_unused = false;
+    if (log->maintain_ms == INT64_MAX)
+        log->maintain_ms = os_mono_ms(log->env->os) + log->env->maintain_ms;
+}
+
 int64_t embed_collected_count(const struct dlog *log)
 {
     return (int64_t)log->builder.record_count + log->sealed_count;
@@ -137,8 +144,7 @@ static void begin_collecting(struct dlog *log)
     log->collected_ms = os_mono_ms(log->env->os);
     if (log->unsynced_ms == INT64_MAX)
         log->unsynced_ms = log->collected_ms;
-    if (log->maintain_ms == INT64_MAX)
-        log->maintain_ms = log->collected_ms + log->env->maintain_ms;
+    embed_use(log);
 }
 
 /* Must what is collected be written before `size` bytes in `count` records can be put to it? */

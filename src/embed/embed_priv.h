@@ -84,8 +84,7 @@ struct dlog {
     atomic_bool is_closed; /* set under lock, for readers without it */
     struct embed_claim claim;
     char *name;
-    bool owns_env;              /* dlog_open_dir */
-    struct os_lock *inner_lock; /* of a log that was opened by dlog_open_dir once */
+    bool owns_env; /* dlog_open_dir */
     struct log_recovery recovery;
 
     struct heap_node due; /* guarded by env->lock */
@@ -111,6 +110,7 @@ struct dlog {
     int64_t collected_ms; /* when the first of what is collected came */
     int64_t unsynced_ms;  /* when the first record came that is not durable */
     int64_t maintain_ms;  /* when the log is to be looked after */
+    bool is_unused;       /* since that was done last */
     int64_t scheduled_ms; /* when the flusher will come */
 
     struct list_node waiting;   /* tickets of threads, by offset: done when durable */
@@ -234,6 +234,9 @@ void embed_leave(struct dlog *log);
 /* Put records of `size` bytes to those that are collected, or none; they may get written. */
 NODISCARD enum err embed_collect(struct dlog *log, const struct dlog_record *records, size_t count,
                                  size_t size, int64_t *first_offset_out);
+
+/* It is used now: its files want to be closed when it is not any more. */
+void embed_use(struct dlog *log);
 
 /* How many records are collected and not written. */
 int64_t embed_collected_count(const struct dlog *log);

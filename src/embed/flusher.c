@@ -101,7 +101,9 @@ static void maintain(struct dlog *log, int64_t now_ms)
     int64_t start = log_start_offset(log->engine);
     enum err e = log_maintain(log->engine, log_end_offset(log->engine), os_wall_ms(log->env->os));
 
-    log->maintain_ms = INT64_MAX; /* until it is used again, or something can expire */
+    /* Files that were used since the last time stay open until the next; then it can wait. */
+    log->maintain_ms = log->is_unused ? INT64_MAX : now_ms + log->env->maintain_ms;
+    log->is_unused = true;
     if (log->options.retention_ms >= 0 && log_size_bytes(log->engine) > 0 && e != E_BROKEN)
         log->maintain_ms = now_ms + log->env->maintain_ms;
     if (e != E_OK && e != E_BROKEN)

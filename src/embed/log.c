@@ -3,13 +3,11 @@
 #include "base/mem.h"
 #include "embed/embed_priv.h"
 #include "os/dir.h"
-#include "os/file.h"
 #include "os/os.h"
 #include "storage/log_compact.h"
 
 /* Life of a log, its settings, and questions about it. */
 
-static const char LOCK_NAME[] = ".lock";
 static const char SELF[] = "."; /* the name of a log in an environment of its own */
 enum { NAME_SIZE_MAX = 249 };
 
@@ -141,29 +139,6 @@ static enum err check_create(struct dlog *log, struct report *report)
     return E_OK;
 }
 
-/* Somebody may have this log open by itself, with dlog_open_dir. */
-static enum err lock_inner(struct dlog *log, struct report *report)
-{
-    struct os_file *file;
-    struct os_dir *dir;
-    enum err e;
-
-    if (strcmp(log->name, SELF) == 0)
-        return E_OK; /* that is the lock of the root */
-    if (os_dir_open_in(log_root_dir(log->env->root), log->name, false, &dir) != E_OK)
-        return E_OK; /* log_open will say */
-    e = os_file_open(dir, LOCK_NAME, OS_FILE_READ, &file);
-    if (e == E_OK) {
-        os_file_unref(file);
-        e = os_dir_lock(dir, LOCK_NAME, &log->inner_lock);
-        if (e == E_BUSY)
-            report_set(report, "another process has log %s/%s open and holds its %s",
-                       log_root_path(log->env->root), log->name, LOCK_NAME);
-    }
-    os_dir_close(dir);
-    return e == E_BUSY ? E_BUSY : E_OK;
-}
-
 /* The log has its own format; was it the one that was asked for? */
 static enum err check_format(struct dlog *log, struct report *report)
 {
@@ -206,8 +181,6 @@ static enum err open_engine(struct dlog *log, struct report *report)
         return E_BROKEN;
     e = check_create(log, report);
     if (e == E_OK)
-        e = lock_inner(log, report);
-    if (e == E_OK)
         e = log_open(&open, &log->engine, &log->recovery, report);
     if (e == E_OK)
         e = check_format(log, report);
@@ -225,8 +198,6 @@ static void log_release(struct dlog *log)
     log->engine = NULL;
     buf_release(&log->sealed);
     batch_builder_release(&log->builder);
-    os_lock_release(log->inner_lock);
-    log->inner_lock = NULL;
 }
 
 static enum err open_in(struct dlog_env *env, const char *name, const struct dlog_options *options,

@@ -90,6 +90,8 @@ static enum err find_time(struct dlog *log, int64_t timestamp_ms, int64_t *offse
     int64_t offset, timestamp;
     enum err e = embed_spill(log);
 
+    embed_use(log);
+    embed_schedule(log);
     if (e == E_OK)
         e = log_find_timestamp(log->engine, timestamp_ms, INT64_MAX, &offset, &timestamp);
     if (e == E_OK)
@@ -234,8 +236,7 @@ static enum err take_range(struct dlog_reader *r, struct log_range *range_out)
         *range_out = (struct log_range){0};
         return r->offset < log_start_offset(log->engine) ? E_OUT_OF_RANGE : E_OK;
     }
-    if (log->maintain_ms == INT64_MAX) /* files that are opened now want to be closed once */
-        log->maintain_ms = os_mono_ms(log->env->os) + log->env->maintain_ms;
+    embed_use(log);
     return log_read(log->engine, r->offset, limit, r->buffer_bytes, range_out);
 }
 

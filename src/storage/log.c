@@ -88,10 +88,12 @@ bool log_refuses(const struct log *log)
     return log->is_broken || log_root_is_broken(log->root);
 }
 
-/* Close the sealed segment that was not read for longest. */
-static void close_one(struct log *log)
+void log_close_surplus(struct log *log)
 {
     struct segment *oldest = NULL;
+
+    if (log->open_sealed_count <= LOG_OPEN_SEALED_MAX)
+        return;
 
     for (size_t i = 0; i + 1 < log_segment_count(log); i++) {
         struct segment *s = log_segment_at(log, i);
@@ -124,8 +126,10 @@ enum err log_use_segment(struct log *log, struct segment *s)
     } while (e == E_TOO_MANY_FILES && log_files_give_up_one(log));
     if (e == E_NOT_FOUND)
         e = E_CORRUPT; /* somebody took it away: its offsets are not just absent */
-    if (e == E_OK && s != log_active(log) && ++log->open_sealed_count > LOG_OPEN_SEALED_MAX)
-        close_one(log);
+    if (e == E_OK && s != log_active(log)) {
+        log->open_sealed_count++;
+        log_close_surplus(log);
+    }
     log_files_note(log);
     return e;
 }
@@ -186,6 +190,7 @@ static void log_free(struct log *log)
     log_snapshot_release(&log->begun_snapshot);
     epoch_release(&log->epochs);
     producer_release(&log->producers);
+    os_lock_release(log->lock);
     mem_free(log->name);
     mem_free(log);
 }
@@ -221,6 +226,32 @@ static struct log *log_new(const struct log_open *open)
     return log;
 }
 
+/*
+ * A log that was a root by itself, "." in it, has the lock file of one: somebody may have it open
+ * in this way.
+ */
+static enum err lock_log(struct log *log, struct os_dir *dir, struct report *report)
+{
+    struct os_file *file;
+    enum err e;
+
+    if (strcmp(log->name, ".") == 0)
+        return E_OK; /* the root's lock is this one */
+    e = os_file_open(dir, LOG_LOCK_NAME, OS_FILE_READ, &file);
+    if (e == E_NOT_FOUND)
+        return E_OK;
+    if (e == E_OK) {
+        os_file_unref(file);
+        e = os_dir_lock(dir, LOG_LOCK_NAME, &log->lock);
+    }
+    if (e == E_BUSY)
+        report_set(report, "another process has this log alone open and holds its %s: end that one",
+                   LOG_LOCK_NAME);
+    else if (e != E_OK)
+        report_set(report, "%s: %s", LOG_LOCK_NAME, err_text(e));
+    return e;
+}
+
 enum err log_open(const struct log_open *open, struct log **log_out,
                   struct log_recovery *recovery_out, struct report *report)
 {
@@ -231,10 +262,12 @@ enum err log_open(const struct log_open *open, struct log **log_out,
 
     if (e == E_NOT_FOUND)
         e = os_dir_open_in(open->root->dir, open->name, true, &dir);
+    if (e != E_OK)
+        report_set(report, "%s", err_text(e));
+    else
+        e = lock_log(log, dir, report);
     if (e == E_OK)
         e = recover_log(log, dir, &recovery, report);
-    else
-        report_set(report, "%s", err_text(e));
     os_dir_close(dir);
     if (e != E_OK) {
         report_prefix(report, "log %s/%s", open->root->path, open->name);

@@ -134,6 +134,7 @@ struct log_open {
  *                  another format than dlog.format says; options that ask for a log of
  *                  messages to be compacted
  *   E_CORRUPT      not a log; the report says which file and where
+ *   E_BUSY         its directory is a root that somebody has open, a log by itself
  */
 NODISCARD enum err log_open(const struct log_open *open, struct log **log_out,
                             struct log_recovery *recovery_out, struct report *report);

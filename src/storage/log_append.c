@@ -122,6 +122,7 @@ enum err log_roll(struct log *log)
         log->sealed_unsynced = old;
     else
         log_close_indexes(old);
+    log_close_surplus(log);
     return E_OK;
 }
 

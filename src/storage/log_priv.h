@@ -30,6 +30,7 @@ enum {
 #define LOG_EPOCHS_NAME     "leader-epoch-checkpoint"
 #define LOG_METADATA_NAME   "partition.metadata"
 #define LOG_FORMAT_NAME     "dlog.format"
+#define LOG_LOCK_NAME       ".lock" /* of a root, and of a log that was one by itself */
 
 /* What log_guard.c knows of a disk; limits and is_on stand before the first log is opened. */
 struct log_guard {
@@ -97,6 +98,7 @@ struct log_scrub_state {
 struct log {
     struct log_root *root;
     char *name;
+    struct os_lock *lock; /* NULL: the log never was a root by itself */
     enum log_format format;
     struct log_options options;
     struct vec segments; /* of struct segment *, owned, rising; the last is active */
@@ -183,6 +185,9 @@ bool log_refuses(const struct log *log);
 
 /* Open segment `s` for reading or writing and keep few sealed ones open. */
 NODISCARD enum err log_use_segment(struct log *log, struct segment *s);
+
+/* When a sealed segment too many is open, close the one that was not read for longest. */
+void log_close_surplus(struct log *log);
 
 /* The same with its indexes ready. */
 NODISCARD enum err log_use_indexes(struct log *log, struct segment *s);

@@ -7,7 +7,6 @@
 #include "os/dir.h"
 #include "os/os.h"
 
-static const char LOCK_NAME[] = ".lock";
 static const char DELETED_SUFFIX[] = "-delete";
 enum { DELETED_DIGITS = 16, DELETED_KAFKA_DIGITS = 32 };
 
@@ -39,12 +38,12 @@ enum err log_root_open(struct os *os, const char *path, struct log_root **root_o
         goto out;
     e = os_dir_open(os, path, true, &root->dir);
     if (e == E_OK)
-        e = os_dir_lock(root->dir, LOCK_NAME, &root->lock);
+        e = os_dir_lock(root->dir, LOG_LOCK_NAME, &root->lock);
 out:
     if (e != E_OK) {
         if (e == E_BUSY)
             report_set(report, "another process has it open and holds the lock on %s/%s", path,
-                       LOCK_NAME);
+                       LOG_LOCK_NAME);
         else
             report_set(report, "%s", err_text(e));
         report_prefix(report, "log directory %s", path);

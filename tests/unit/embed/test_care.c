@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
 
@@ -187,6 +188,58 @@ static void retention_drops_segments(void **state)
     assert_non_null(strstr(r.trace, "retention: it begins at offset"));
 }
 
-TESTS(test_care, cmocka_unit_test(verification_finds_damage),
+static int descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int count = 0;
+
+    assert_non_null(dir);
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+/* However many segments a log has, few are open; when nobody uses it any more, none. */
+static void descriptors_are_few(void **state)
+{
+    enum { MOST = 30 }; /* LIMITS in dlog.h */
+    static char bytes[2000];
+    struct dlog_record record = {.value = bytes, .value_size = sizeof(bytes)};
+    struct dlog_reader *reader;
+    struct dlog_record got;
+    int64_t offset;
+    struct rig r;
+    int before;
+
+    rig_init(&r);
+    assert_int_equal(dlog_env_close(r.env), DLOG_OK);
+    r.env_options.maintain_ms = 100;
+    r.options.segment_bytes = 4096;
+    r.options.durability = DLOG_DURABILITY_OS;
+    assert_int_equal(dlog_env_open(r.path, &r.env_options, &r.env), DLOG_OK);
+    before = descriptors();
+    assert_int_equal(dlog_open(r.env, "t", &r.options, &r.log), DLOG_OK);
+    assert_int_equal(descriptors(), before);
+    for (int i = 0; i < 60; i++) {
+        assert_int_equal(dlog_append(r.log, &record, NULL), DLOG_OK);
+        assert_int_equal(dlog_flush(r.log), DLOG_OK);
+        assert_true(descriptors() <= before + MOST);
+    }
+    assert_int_equal(dlog_sync(r.log), DLOG_OK);
+    assert_int_equal(dlog_reader_open(r.log, 0, NULL, &reader), DLOG_OK);
+    for (int i = 0; i < 60; i++) {
+        assert_int_equal(dlog_reader_next(reader, 0, &got), DLOG_OK);
+        assert_int_equal(dlog_offset_for_time(r.log, 2, &offset), DLOG_OK);
+        assert_true(descriptors() <= before + MOST);
+    }
+    for (int i = 0; i < 600 && descriptors() > before; i++)
+        rig_sleep_ms(50);
+    assert_int_equal(descriptors(), before);
+    dlog_reader_close(reader);
+    rig_close(&r);
+}
+
+TESTS(test_care, cmocka_unit_test(descriptors_are_few), cmocka_unit_test(verification_finds_damage),
       cmocka_unit_test(compaction_keeps_the_last_of_a_key),
       cmocka_unit_test(care_goes_on_beside_appends), cmocka_unit_test(retention_drops_segments));

@@ -206,7 +206,26 @@ static void many_logs_share_few_files(void **state)
     rig_close(&r);
 }
 
-TESTS(test_create, cmocka_unit_test(many_logs_share_few_files),
+/* A directory that is a root for somebody, a log by itself, is not opened beside him. */
+static void a_log_that_is_held_alone_is_busy(void **state)
+{
+    struct os_lock *lock;
+    struct rig r;
+
+    rig_open(&r);
+    log_close(r.log);
+    r.log = NULL;
+    assert_int_equal(os_dir_lock(r.dir, ".lock", &lock), E_OK);
+    assert_int_equal(rig_open_log(&r), E_BUSY);
+    assert_non_null(strstr(r.report.text, "holds its .lock"));
+    os_lock_release(lock);
+    assert_int_equal(rig_open_log(&r), E_OK);
+    assert_int_equal(os_dir_lock(r.dir, ".lock", &lock), E_BUSY); /* nor the other way round */
+    rig_close(&r);
+}
+
+TESTS(test_create, cmocka_unit_test(a_log_that_is_held_alone_is_busy),
+      cmocka_unit_test(many_logs_share_few_files),
       cmocka_unit_test(a_half_created_log_is_created_again),
       cmocka_unit_test(an_empty_directory_takes_a_new_id),
       cmocka_unit_test(the_first_record_settles_whose_it_is),
