@@ -130,7 +130,7 @@ static void on_accept(void *ctx, struct net_socket *socket, const char *text)
 
     peer->server = s;
     buf_init(&peer->waiting, 1 << 20);
-    must(conn_open(s->loop, socket, &options, &EVENTS, peer, &peer->conn));
+    must(conn_open(s->loop, socket, &options, (struct conn_handler){&EVENTS, peer}, &peer->conn));
 }
 
 int main(int count, char **args)
