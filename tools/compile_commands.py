@@ -3,7 +3,7 @@
 
     tools/compile_commands.py BUILD OUT [TREE]
 
-Makes the headers that BUILD generates and writes OUT/compile_commands.json. A source that goes into
+Makes the sources that BUILD generates and writes OUT/compile_commands.json. A source that goes into
 several programs is listed once: clang-tidy would check it once per command in one process, and
 version 14 takes the va_lists of the second round for uninitialized. With TREE, another copy of the
 sources, files and include folders are those of TREE; what is generated stays that of BUILD.
@@ -11,10 +11,10 @@ sources, files and include folders are those of TREE; what is generated stays th
 import json, os, re, shlex, subprocess, sys
 
 
-def generated_headers(build):
+def generated_files(build):
     rules = subprocess.run(["ninja", "-C", build, "-t", "targets", "all"], check=True,
                            capture_output=True, text=True).stdout
-    return re.findall(r"^(\S+\.h): CUSTOM_COMMAND", rules, re.M)
+    return re.findall(r"^(\S+\.[ch]): CUSTOM_COMMAND", rules, re.M)
 
 
 def main(build, out, tree=None):
@@ -26,9 +26,9 @@ def main(build, out, tree=None):
         is_source = path == root or path.startswith(root + "/") and not path.startswith(build + "/")
         return tree + path[len(root):] if tree and is_source and path != build else path
 
-    headers = generated_headers(build)
-    if headers:
-        made = subprocess.run(["ninja", "-C", build, *headers], capture_output=True, text=True)
+    generated = generated_files(build)
+    if generated:
+        made = subprocess.run(["ninja", "-C", build, *generated], capture_output=True, text=True)
         if made.returncode != 0:
             sys.exit(made.stdout + made.stderr)
     entries = {}

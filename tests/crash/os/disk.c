@@ -1,5 +1,6 @@
 #include "os/disk.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,7 @@ void disk_bytes_write(struct disk_bytes *bytes, int64_t pos, struct slice from)
         return;
     if (end > bytes->size)
         disk_bytes_resize(bytes, end);
+    assert(bytes->at != NULL);
     memcpy(bytes->at + pos, from.at, from.size);
 }
 
@@ -95,7 +97,7 @@ void disk_names_set(struct disk_names *names, const char *text, int inode)
         names->count++;
         if (strlen(text) >= DISK_NAME_SIZE)
             abort();
-        strcpy(names->at[i].text, text);
+        memcpy(names->at[i].text, text, strlen(text) + 1);
     }
     names->at[i].inode = inode;
 }
@@ -274,7 +276,7 @@ static void set_text(char to[DISK_NAME_SIZE], const char *text)
 {
     if (strlen(text) >= DISK_NAME_SIZE)
         abort();
-    strcpy(to, text);
+    memcpy(to, text, strlen(text) + 1);
 }
 
 void disk_link(struct disk *disk, int dir, const char *name, int inode)

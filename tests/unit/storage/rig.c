@@ -239,7 +239,7 @@ static enum err walk_told(void *ctx, const struct log_aborted_txn *aborted)
 
 int rig_check_aborted(struct rig *r)
 {
-    int64_t offset = log_start_offset(r->log), base;
+    int64_t offset = log_start_offset(r->log), base = 0;
     struct walk w = {.count = 0};
     struct buf bytes;
 
@@ -308,7 +308,7 @@ void rig_check_frame(const struct batch_view *view)
 
 int rig_check_all(struct rig *r)
 {
-    int64_t offset = log_start_offset(r->log), base;
+    int64_t offset = log_start_offset(r->log), base = 0;
     struct buf bytes;
     int batches = 0;
 

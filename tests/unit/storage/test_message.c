@@ -86,7 +86,7 @@ static uint32_t number_of(const struct message *m)
 
 static void both_vectors_are_frames_of_a_log(void **state)
 {
-    struct message m;
+    struct message m = {0};
     struct buf bytes;
     struct rig r;
     int64_t base;

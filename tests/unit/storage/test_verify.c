@@ -44,7 +44,7 @@ static enum err verify(struct rig *r, struct log_verify_result *result)
 
 static void assert_right(struct rig *r, int64_t batches)
 {
-    struct log_verify_result result;
+    struct log_verify_result result = {0};
 
     assert_int_equal(verify(r, &result), E_OK);
     for (size_t i = 0; i < result.ranges.count; i++)
@@ -62,7 +62,7 @@ static void assert_right(struct rig *r, int64_t batches)
 /* One wrong range; it. */
 static struct log_verify_range one_range(struct rig *r)
 {
-    struct log_verify_result result;
+    struct log_verify_result result = {0};
     struct log_verify_range range;
 
     assert_int_equal(verify(r, &result), E_OK);
@@ -74,7 +74,7 @@ static struct log_verify_range one_range(struct rig *r)
 
 static struct log_verify_file one_file(struct rig *r)
 {
-    struct log_verify_result result;
+    struct log_verify_result result = {0};
     struct log_verify_file file;
 
     assert_int_equal(verify(r, &result), E_OK);
@@ -110,7 +110,7 @@ static void cut_file(struct rig *r, const char *name, int64_t size)
 static void a_whole_log_is_right(void **state)
 {
     struct log_verify_options options = {.is_uncached = false};
-    struct log_verify_result result;
+    struct log_verify_result result = {0};
     struct rig r;
 
     (void)state;
@@ -169,7 +169,7 @@ static void every_flipped_bit_is_found(void **state)
 static void an_open_log_is_asked_on_the_disk(void **state)
 {
     struct log_verify_options options = {.is_uncached = true};
-    struct log_verify_result result;
+    struct log_verify_result result = {0};
     struct rig r;
 
     (void)state;
@@ -187,7 +187,7 @@ static void an_open_log_is_asked_on_the_disk(void **state)
 static void lost_bytes_are_found(void **state)
 {
     struct log_verify_range range;
-    struct log_verify_result result;
+    struct log_verify_result result = {0};
     struct rig r;
     char name[64];
     int64_t second;
@@ -275,7 +275,7 @@ static void a_torn_tail_is_told_from_damage(void **state)
 
 static void zeroes_written_ahead_are_nothing(void **state)
 {
-    struct log_verify_result result;
+    struct log_verify_result result = {0};
     struct rig r;
 
     (void)state;
@@ -328,7 +328,7 @@ static void wrong_index_entries_are_found(void **state)
 
 static void small_files_are_read(void **state)
 {
-    struct log_verify_result result;
+    struct log_verify_result result = {0};
     struct rig r;
 
     (void)state;
@@ -351,7 +351,7 @@ static void small_files_are_read(void **state)
 
 static void what_is_no_log_is_refused(void **state)
 {
-    struct log_verify_result result;
+    struct log_verify_result result = {0};
     struct os_dir *dir = NULL, *log_dir;
     struct rig r;
 
@@ -405,7 +405,7 @@ static void it_tells_how_far_it_is_and_stops(void **state)
 {
     struct told told = {0};
     struct log_verify_options options = {.progress = progress, .ctx = &told};
-    struct log_verify_result result;
+    struct log_verify_result result = {0};
     struct rig r;
 
     (void)state;
