@@ -124,11 +124,11 @@ enum err record_iter_done(const struct record_iter *it)
 
 struct record_headers record_headers_init(const struct record_view *view)
 {
-    return (struct record_headers){
-        .at = view->headers.at,
-        .end = view->headers.at + view->headers.size,
-        .left = view->header_count,
-    };
+    struct record_headers it = {.at = view->headers.at, .left = view->header_count};
+
+    if (it.at != NULL) /* a view of a message has none */
+        it.end = it.at + view->headers.size;
+    return it;
 }
 
 bool record_headers_next(struct record_headers *it, struct record_header *header_out)
