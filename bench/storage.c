@@ -24,7 +24,7 @@
 
 #include "dlog.h"
 
-enum { PATH_SIZE = 300, GROUP_MAX = 100, THREADS_MAX = 256, PAIRS_MAX = 101, READ_COUNT = 300000 };
+enum { GROUP_MAX = 100, THREADS_MAX = 256, PAIRS_MAX = 101, READ_COUNT = 300000 };
 
 static uint8_t value[1024];
 
@@ -53,7 +53,7 @@ static void must(int e, const char *what)
 static void *open_log(const char *dir, enum dlog_durability durability)
 {
     struct dlog_options options;
-    char path[PATH_SIZE];
+    char path[STORAGE_PATH_SIZE];
     struct dlog *log;
 
     snprintf(path, sizeof(path), "%s/dlog", dir);

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+enum { STORAGE_PATH_SIZE = 300 };
 
 /*
  * A store of records that can be appended to and read in order, for comparison: libdlog, a bare
@@ -28,7 +31,21 @@ struct storage_peer {
 };
 
 extern const struct storage_peer storage_dlog;
-extern const struct storage_peer *const storage_peers[]; /* the others; ends with NULL */
+extern const struct storage_peer storage_raw;
+extern const struct storage_peer storage_rocksdb;
+extern const struct storage_peer storage_lmdb;
+extern const struct storage_peer storage_sqlite;
+extern const struct storage_peer storage_redis;
+extern const struct storage_peer *const storage_peers[]; /* but libdlog; ends with NULL */
 
-double storage_now(void); /* seconds */
+/* The number of the next record, where a store does not count by itself. */
+struct storage_counter {
+    pthread_mutex_t lock;
+    int64_t next;
+};
+
+int64_t storage_take(struct storage_counter *c, int count); /* the first of so many numbers */
+void storage_key(int64_t number, char key[8]); /* big-endian: keys have the order of numbers */
+void *storage_alloc(size_t size);              /* zeros */
+double storage_now(void);                      /* seconds */
 void storage_die(const char *what, const char *why);
