@@ -29,8 +29,10 @@ static const struct handler HANDLERS[] = {
     [WIRE_API_INIT_PRODUCER_ID] = {false, handle_init_producer_id},
     [WIRE_API_OFFSET_FOR_LEADER_EPOCH] = {false, handle_offset_for_leader_epoch},
     [WIRE_API_DESCRIBE_CONFIGS] = {false, handle_describe_configs},
+    [WIRE_API_ALTER_CONFIGS] = {false, handle_alter_configs},
     [WIRE_API_CREATE_PARTITIONS] = {false, handle_create_partitions},
     [WIRE_API_DELETE_GROUPS] = {false, handle_delete_groups},
+    [WIRE_API_INCREMENTAL_ALTER_CONFIGS] = {false, handle_incremental_alter_configs},
     [WIRE_API_OFFSET_DELETE] = {false, handle_offset_delete},
     [WIRE_API_DESCRIBE_CLUSTER] = {false, handle_describe_cluster},
 };

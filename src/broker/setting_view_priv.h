@@ -23,6 +23,7 @@ enum setting_view_source {
     SETTING_VIEW_DYNAMIC_DEFAULT = 3,
     SETTING_VIEW_STATIC_BROKER = 4,
     SETTING_VIEW_DEFAULT = 5,
+    SETTING_VIEW_GROUP = 8,
 };
 
 struct setting_view_synonym {
@@ -48,11 +49,15 @@ struct setting_view {
 
 /*
  * The view of one setting, borrowing from `broker` and `own`. A topic setting
- * (CONFIG_TOPIC_...) is seen with the overrides `own` (NULL: none); a broker
- * setting without.
+ * (CONFIG_TOPIC_...), or a group's, is seen with the overrides `own` (NULL:
+ * none); a broker setting without.
  */
 void setting_view(const struct config *broker, const struct config_topic *own, enum config_id id,
                   struct setting_view *view_out);
 
-/* Whether `id` belongs to what `scope` (CONFIG_BROKER or CONFIG_TOPIC) shows. */
+/* What was set in the cluster for all brokers; false when nothing was. */
+bool setting_view_cluster(const struct config *broker, enum config_id id,
+                          struct setting_view *view_out);
+
+/* Whether `id` belongs to what `scope` (CONFIG_BROKER, _TOPIC or _GROUP) shows. */
 bool setting_view_has(enum config_id id, enum config_scope scope);

@@ -19,8 +19,6 @@ enum {
     DRAIN_CHECK_MS = 20,
     DROPPED_TRACES_MAX = 10, /* lines, in so many ms */
     DROPPED_TRACES_MS = 10 * 1000,
-    /* What a batch may decompress to while it is checked. */
-    UNPACKED_BYTES_MAX_MIN = 64 * 1024 * 1024,
 };
 
 struct broker_shard *shard_of(const struct broker_shard *shard, struct uuid topic_id, int32_t index)
@@ -128,16 +126,18 @@ static void settings_clear(struct broker_shard *shard)
     map_slice_clear(&shard->topic_settings);
 }
 
-struct config_topic *shard_topic_config(const struct broker_shard *shard,
-                                        const struct meta_topic *topic)
+/*
+ * Values were checked when they were set; one that a newer version wrote and we do not know is as
+ * good as unset.
+ */
+static struct config_topic *overrides_of(const struct broker_shard *shard, enum meta_resource type,
+                                         struct slice name)
 {
-    struct meta_configs configs =
-        meta_image_configs(shard->image, META_RESOURCE_TOPIC, topic->name);
-    struct config_topic *own = config_topic_new();
+    struct meta_configs configs = meta_image_configs(shard->image, type, name);
+    struct config_topic *own =
+        type == META_RESOURCE_GROUP ? config_group_new() : config_topic_new();
 
     for (size_t i = 0; own != NULL && i < configs.count; i++) {
-        /* Values were checked when they were set; one that a newer version
-         * wrote and we do not know is as good as unset. */
         enum err e = config_topic_set(own, configs.at[i].name, configs.at[i].value, NULL);
 
         (void)e;
@@ -145,9 +145,20 @@ struct config_topic *shard_topic_config(const struct broker_shard *shard,
     return own;
 }
 
+struct config_topic *shard_topic_config(const struct broker_shard *shard,
+                                        const struct meta_topic *topic)
+{
+    return overrides_of(shard, META_RESOURCE_TOPIC, topic->name);
+}
+
+struct config_topic *shard_group_config(const struct broker_shard *shard, struct slice group_id)
+{
+    return overrides_of(shard, META_RESOURCE_GROUP, group_id);
+}
+
 static void settings_resolve(struct broker_shard *shard, struct topic_settings *settings)
 {
-    const struct config *broker = shard->broker->config;
+    const struct config *broker = shard->config;
     const struct meta_topic *topic = meta_image_topic_by_id(shard->image, settings->topic_id);
     struct config_topic *own = topic == NULL ? NULL : shard_topic_config(shard, topic);
     const char *policy = config_topic_text(broker, own, CONFIG_TOPIC_CLEANUP_POLICY);
@@ -205,6 +216,7 @@ static void on_records(void *ctx, const struct quorum_batch *batch)
     if (!shard->is_caught_up)
         return;
     settings_clear(shard);
+    shard_settings_follow(shard);
     replica_apply(shard->manager, shard->image, &shard->delta);
     coord_apply(shard->coord, shard->image, &shard->delta);
     meta_delta_clear(&shard->delta);
@@ -222,6 +234,7 @@ static void on_caught_up(void *ctx)
     struct broker_shard *shard = ctx;
 
     shard->is_caught_up = true;
+    shard_settings_follow(shard);
     replica_apply(shard->manager, shard->image, &shard->delta);
     coord_apply(shard->coord, shard->image, &shard->delta);
     meta_delta_clear(&shard->delta);
@@ -341,7 +354,7 @@ static enum err replicas_open(struct broker_shard *shard)
         .node_id = broker->node_id,
         .shard_index = shard->index,
         .shard_count = broker->shard_count,
-        .config = broker->config,
+        .config = shard->config,
         .pool = broker->pool,
         .cleaner_pool = broker->cleaner_pool,
     };
@@ -356,8 +369,6 @@ static enum err replicas_open(struct broker_shard *shard)
 enum err shard_open(struct broker *broker, int index, struct loop *loop)
 {
     struct broker_shard *shard = &broker->shards[index];
-    const struct config *config = broker->config;
-    int64_t frame_max = config_i64(config, CONFIG_SOCKET_REQUEST_MAX);
     uint64_t seed;
     enum err e;
 
@@ -370,16 +381,12 @@ enum err shard_open(struct broker *broker, int index, struct loop *loop)
     map_slice_init_borrowing(&shard->topic_settings, seed);
     meta_delta_init(&shard->delta);
     trace_limit_init(&shard->dropped_limit, DROPPED_TRACES_MAX, DROPPED_TRACES_MS);
-    shard->frame_bytes_max = (int32_t)frame_max;
-    shard->idle_timeout_ms = config_i64(config, CONFIG_CONNECTIONS_IDLE_MS);
-    shard->budget.limit_bytes =
-        (size_t)config_i64(config, CONFIG_QUEUED_REQUEST_BYTES) / (size_t)broker->shard_count;
-    shard->validates_compressed = config_bool(config, CONFIG_LOG_VALIDATE_COMPRESSED);
-    buf_init(&shard->scratch,
-             (size_t)(frame_max > UNPACKED_BYTES_MAX_MIN ? frame_max : UNPACKED_BYTES_MAX_MIN));
+    e = shard_settings_open(shard);
+    if (e != E_OK)
+        return e;
     shard->image = meta_image_new(seed);
     shard->fetch_sessions = fetch_sessions_new(
-        (int)(config_i64(config, CONFIG_FETCH_SESSION_SLOTS) / broker->shard_count), seed);
+        (int)(config_i64(shard->config, CONFIG_FETCH_SESSION_SLOTS) / broker->shard_count), seed);
     if (shard->image == NULL || shard->fetch_sessions == NULL)
         return E_NOMEM;
     e = replicas_open(shard);
@@ -387,7 +394,7 @@ enum err shard_open(struct broker *broker, int index, struct loop *loop)
         e = coord_open(&(struct coord_options){.loop = loop,
                                                .trace = broker->trace,
                                                .manager = shard->manager,
-                                               .config = config,
+                                               .config = shard->config,
                                                .shard_index = index,
                                                .shard_count = broker->shard_count},
                        &shard->coord);
@@ -425,5 +432,6 @@ void shard_close(struct broker_shard *shard)
     map_slice_release(&shard->topic_settings);
     meta_delta_release(&shard->delta);
     meta_image_free(shard->image);
+    config_free(shard->config);
     buf_release(&shard->scratch);
 }

@@ -21,6 +21,7 @@
 
 struct broker;
 struct broker_peer;
+struct config;
 struct config_topic;
 struct coord;
 struct fetch_sessions;
@@ -47,6 +48,7 @@ struct broker_shard {
     struct replica_shard *replicas;
     struct replica_manager *manager;
     struct coord *coord;
+    struct config *config; /* the node's, with what was set in the cluster over it */
     struct meta_image *image;
     struct quorum_observer observer;
     bool is_caught_up; /* the image holds all that was there at start */
@@ -116,6 +118,12 @@ enum wire_error shard_partition_error(const struct broker_shard *shard, struct u
  * none. */
 enum wire_error shard_check_epoch(const struct partition *partition, int32_t client_epoch);
 
+/* The shard's own copy of the settings, and what it keeps of them. E_NOMEM. */
+NODISCARD enum err shard_settings_open(struct broker_shard *shard);
+
+/* After a change of the image, before others look at it: settings of this broker, or of all. */
+void shard_settings_follow(struct broker_shard *shard);
+
 /*
  * The settings of a topic that the data path asks for, resolved once and kept
  * until metadata change.
@@ -136,3 +144,6 @@ const struct topic_settings *shard_topic_settings(struct broker_shard *shard, st
 /* The overrides of a topic, ready for config_topic_*(); NULL (no overrides) when memory is out. */
 struct config_topic *shard_topic_config(const struct broker_shard *shard,
                                         const struct meta_topic *topic);
+
+/* The same of a group, which need not exist. */
+struct config_topic *shard_group_config(const struct broker_shard *shard, struct slice group_id);

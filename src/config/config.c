@@ -118,6 +118,39 @@ void config_free(struct config *c)
     mem_free(c);
 }
 
+static enum err copy_value(struct config_value *to, const struct config_value *from)
+{
+    size_t size = from->text == NULL ? 0 : strlen(from->text) + 1;
+    char *text = size == 0 ? NULL : mem_alloc(size);
+
+    if (size > 0 && text == NULL)
+        return E_NOMEM;
+    config_value_release(to);
+    *to = *from;
+    to->text = text;
+    if (text != NULL)
+        memcpy(text, from->text, size);
+    return E_OK;
+}
+
+enum err config_copy(const struct config *c, struct config **copy_out)
+{
+    struct config *copy = config_new();
+    enum err e = copy == NULL ? E_NOMEM : E_OK;
+
+    for (enum config_id id = 0; id < CONFIG_TOPIC_FIRST && e == E_OK; id++) {
+        for (size_t source = 0; source < CONFIG_SOURCE_COUNT && e == E_OK; source++)
+            e = copy_value(&copy->settings[id].values[source], &c->settings[id].values[source]);
+    }
+    if (e != E_OK) {
+        config_free(copy);
+        return e;
+    }
+    refresh(copy);
+    *copy_out = copy;
+    return E_OK;
+}
+
 /* ---- setting ---- */
 
 enum err config_refuse_name(struct slice name, enum config_scope scope, struct report *report)
@@ -355,6 +388,12 @@ enum err config_check(const struct config *c, struct report *report)
         {CONFIG_MESSAGE_MAX_BYTES, CONFIG_SOCKET_REQUEST_MAX},
         {CONFIG_BROKER_HEARTBEAT_MS, CONFIG_BROKER_SESSION_MS},
         {CONFIG_LOG_MIN_COMPACTION_LAG_MS, CONFIG_LOG_MAX_COMPACTION_LAG_MS},
+        {CONFIG_GROUP_MIN_SESSION_MS, CONFIG_GROUP_MAX_SESSION_MS},
+        {CONFIG_GROUP_CONSUMER_MIN_SESSION_MS, CONFIG_GROUP_CONSUMER_SESSION_MS},
+        {CONFIG_GROUP_CONSUMER_SESSION_MS, CONFIG_GROUP_CONSUMER_MAX_SESSION_MS},
+        {CONFIG_GROUP_CONSUMER_MIN_HEARTBEAT_MS, CONFIG_GROUP_CONSUMER_HEARTBEAT_MS},
+        {CONFIG_GROUP_CONSUMER_HEARTBEAT_MS, CONFIG_GROUP_CONSUMER_MAX_HEARTBEAT_MS},
+        {CONFIG_GROUP_CONSUMER_HEARTBEAT_MS, CONFIG_GROUP_CONSUMER_SESSION_MS},
     };
 
     for (size_t i = 0; i < sizeof(ORDERED) / sizeof(ORDERED[0]); i++) {

@@ -58,6 +58,9 @@ enum { CONFIG_VALUE_SIZE_MAX = 64 * 1024, CONFIG_FILE_SIZE_MAX = 4 * 1024 * 1024
 struct config *config_new(void);
 void config_free(struct config *c);
 
+/* Another one with the same values from the same sources, without the warning. */
+NODISCARD enum err config_copy(const struct config *c, struct config **copy_out);
+
 /*
  * Set one broker setting. A name that Kafka knows and we do not use is accepted, does
  * nothing and is told by config_warning. Blanks around the value do not count.

@@ -12,7 +12,7 @@
 #define CONFIG_BD (CONFIG_BROKER | CONFIG_DYNAMIC)
 
 #define CONFIG_BROKER_ENTRIES(X) CONFIG_NODE_ENTRIES(X) CONFIG_NET_ENTRIES(X) \
-    CONFIG_LOG_ENTRIES(X) CONFIG_STATE_ENTRIES(X)
+    CONFIG_LOG_ENTRIES(X) CONFIG_STATE_ENTRIES(X) CONFIG_GROUP_ENTRIES(X)
 
 /* Who the node is and what it runs. */
 #define CONFIG_NODE_ENTRIES(X) \
@@ -133,12 +133,12 @@ X(LOG_SCRUB_MS, "log.scrub.interval.ms", CONFIG_LONG, "604800000", 0, INT64_MAX,
 X(LOG_SCRUB_RATE, "log.scrub.bytes.per.second", CONFIG_LONG, "16777216", 1024, INT64_MAX, NULL, \
   CONFIG_B, \
   "How fast each shard does that.") \
-X(DISK_WARN_PERCENT, "disk.warn.percent", CONFIG_INT, "80", 1, 100, NULL, CONFIG_BD, \
+X(DISK_WARN_PERCENT, "disk.warn.percent", CONFIG_INT, "80", 1, 100, NULL, CONFIG_B, \
   "From so full a disk on: warn, and run retention and compaction at once.") \
-X(DISK_THROTTLE_PERCENT, "disk.throttle.percent", CONFIG_INT, "95", 1, 100, NULL, CONFIG_BD, \
+X(DISK_THROTTLE_PERCENT, "disk.throttle.percent", CONFIG_INT, "95", 1, 100, NULL, CONFIG_B, \
   "From so full a disk on: slow producers down; 100: never.") \
 X(DISK_RESERVE_BYTES, "disk.reserve.bytes", CONFIG_LONG, "67108864", 0, INT64_MAX, NULL, \
-  CONFIG_BD, \
+  CONFIG_B, \
   "Produce is refused before less than this is free; 0: no reserve.") \
 X(MESSAGE_MAX_BYTES, "message.max.bytes", CONFIG_INT, "1048588", 0, INT32_MAX, NULL, CONFIG_BD, \
   "Largest record batch, after compression.") \
@@ -275,20 +275,55 @@ X(OFFSETS_TOPIC_SEGMENT, "offsets.topic.segment.bytes", CONFIG_INT, "104857600",
 X(OFFSET_METADATA_MAX, "offset.metadata.max.bytes", CONFIG_INT, "4096", 0, 1048576, NULL, \
   CONFIG_B, \
   "Largest metadata that may be committed with an offset.") \
-X(GROUP_MIN_SESSION_MS, "group.min.session.timeout.ms", CONFIG_INT, "6000", 1, INT32_MAX, NULL, \
-  CONFIG_B, \
-  "Shortest session time-out that a member of a group may ask for.") \
-X(GROUP_MAX_SESSION_MS, "group.max.session.timeout.ms", CONFIG_INT, "1800000", 1, INT32_MAX, \
-  NULL, CONFIG_B, \
-  "Longest session time-out that a member of a group may ask for.") \
-X(GROUP_INITIAL_DELAY_MS, "group.initial.rebalance.delay.ms", CONFIG_INT, "0", 0, INT32_MAX, \
-  NULL, CONFIG_B, \
-  "How long an empty group waits for more members before it begins; Kafka's default is 3000.") \
-X(GROUP_MAX_SIZE, "group.max.size", CONFIG_INT, "2147483647", 1, INT32_MAX, NULL, CONFIG_B, \
-  "Most members of one group.") \
 X(TXN_TOPIC_SEGMENT, "transaction.state.log.segment.bytes", CONFIG_INT, "104857600", 1048576, \
   INT32_MAX, NULL, CONFIG_B, \
   "Segments of __transaction_state, kept small so that it is compacted soon.")
+
+/* Groups; those with consumer in their names are about the protocol of KIP-848. */
+#define CONFIG_GROUP_ENTRIES(X) \
+X(GROUP_MIN_SESSION_MS, "group.min.session.timeout.ms", CONFIG_INT, "6000", 1, INT32_MAX, NULL, \
+  CONFIG_B, \
+  "Shortest session time-out that a member of a classic group may ask for.") \
+X(GROUP_MAX_SESSION_MS, "group.max.session.timeout.ms", CONFIG_INT, "1800000", 1, INT32_MAX, \
+  NULL, CONFIG_B, \
+  "Longest session time-out that a member of a classic group may ask for.") \
+X(GROUP_INITIAL_DELAY_MS, "group.initial.rebalance.delay.ms", CONFIG_INT, "0", 0, INT32_MAX, \
+  NULL, CONFIG_B, \
+  "How long an empty classic group waits for more members before it begins; Kafka's default " \
+  "is 3000.") \
+X(GROUP_MAX_SIZE, "group.max.size", CONFIG_INT, "2147483647", 1, INT32_MAX, NULL, CONFIG_B, \
+  "Most members of one classic group.") \
+X(GROUP_CONSUMER_SESSION_MS, "group.consumer.session.timeout.ms", CONFIG_INT, "45000", 1, \
+  INT32_MAX, NULL, CONFIG_B, \
+  "A member that sends no heartbeat for so long is out of its consumer group.") \
+X(GROUP_CONSUMER_MIN_SESSION_MS, "group.consumer.min.session.timeout.ms", CONFIG_INT, "45000", \
+  1, INT32_MAX, NULL, CONFIG_B, \
+  "Least consumer.session.timeout.ms of a group.") \
+X(GROUP_CONSUMER_MAX_SESSION_MS, "group.consumer.max.session.timeout.ms", CONFIG_INT, "60000", \
+  1, INT32_MAX, NULL, CONFIG_B, \
+  "Largest consumer.session.timeout.ms of a group.") \
+X(GROUP_CONSUMER_HEARTBEAT_MS, "group.consumer.heartbeat.interval.ms", CONFIG_INT, "5000", 1, \
+  INT32_MAX, NULL, CONFIG_B, \
+  "How often members of consumer groups are told to send heartbeats.") \
+X(GROUP_CONSUMER_MIN_HEARTBEAT_MS, "group.consumer.min.heartbeat.interval.ms", CONFIG_INT, \
+  "5000", 1, INT32_MAX, NULL, CONFIG_B, \
+  "Least consumer.heartbeat.interval.ms of a group.") \
+X(GROUP_CONSUMER_MAX_HEARTBEAT_MS, "group.consumer.max.heartbeat.interval.ms", CONFIG_INT, \
+  "15000", 1, INT32_MAX, NULL, CONFIG_B, \
+  "Largest consumer.heartbeat.interval.ms of a group.") \
+X(GROUP_CONSUMER_MAX_SIZE, "group.consumer.max.size", CONFIG_INT, "2147483647", 1, INT32_MAX, \
+  NULL, CONFIG_B, \
+  "Most members of one consumer group.") \
+X(GROUP_CONSUMER_ASSIGNORS, "group.consumer.assignors", CONFIG_LIST, "uniform,range", 0, 0, \
+  "uniform|range", CONFIG_B, \
+  "Assignors that members may choose; the first is for those who choose none.") \
+X(GROUP_CONSUMER_MIGRATION, "group.consumer.migration.policy", CONFIG_ENUM, "bidirectional", 0, \
+  0, "disabled|upgrade|downgrade|bidirectional", CONFIG_B, \
+  "Whether a classic group becomes a consumer group with its first member of that protocol " \
+  "(upgrade), and a classic one again with its last (downgrade).") \
+X(GROUP_CONSUMER_REGEX_MS, "group.consumer.regex.refresh.interval.ms", CONFIG_INT, "600000", \
+  10000, INT32_MAX, NULL, CONFIG_B, \
+  "Regular expressions of consumer groups are matched again at least this often.")
 
 /* Settings of topics that no broker setting is the default of. */
 #define CONFIG_TOPIC_OWN_ENTRIES(X) \
@@ -328,4 +363,9 @@ T(TOPIC_SEGMENT_INDEX_BYTES, "segment.index.bytes", CONFIG_LOG_INDEX_SIZE_MAX) \
 T(TOPIC_SEGMENT_JITTER_MS, "segment.jitter.ms", CONFIG_LOG_ROLL_JITTER_MS) \
 T(TOPIC_SEGMENT_MS, "segment.ms", CONFIG_LOG_ROLL_MS) \
 T(TOPIC_UNCLEAN_ELECTION, "unclean.leader.election.enable", CONFIG_UNCLEAN_ELECTION)
+
+/* Settings of groups: G(id, name, the broker setting with type, range and default). */
+#define CONFIG_GROUP_OWN_ENTRIES(G) \
+G(CONSUMER_SESSION_MS, "consumer.session.timeout.ms", CONFIG_GROUP_CONSUMER_SESSION_MS) \
+G(CONSUMER_HEARTBEAT_MS, "consumer.heartbeat.interval.ms", CONFIG_GROUP_CONSUMER_HEARTBEAT_MS)
 /* clang-format on */

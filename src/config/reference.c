@@ -12,7 +12,8 @@ static const char INTRODUCTION[] =
     "`dlogd` needs no setting at all. Where a name is Kafka's, so is the meaning. Each setting is\n"
     "taken from the first of these places that has it:\n"
     "\n"
-    "1. for a topic: its own override; for a dynamic setting: what was set in the cluster, for\n"
+    "1. for a topic or a group: its own override; for a dynamic setting: what was set in the "
+    "cluster, for\n"
     "   this broker before for all brokers;\n"
     "2. the command line: `--set name=value`;\n"
     "3. the environment: `DLOG_LOG_RETENTION_MS=1000` is `log.retention.ms=1000`\n"
@@ -95,6 +96,16 @@ static enum err print_topic(struct buf *out, const struct config_entry *entry)
     return e == E_OK ? buf_printf(out, " | %s |\n", entry->documentation) : e;
 }
 
+static enum err print_range(struct buf *out, enum config_id from, enum config_id to, enum err e)
+{
+    for (enum config_id id = from; id < to && e == E_OK; id++) {
+        struct config_entry entry = config_entry(id);
+
+        e = print_topic(out, &entry);
+    }
+    return e;
+}
+
 enum err config_print_reference(struct buf *out)
 {
     enum err e = buf_append(out, INTRODUCTION, strlen(INTRODUCTION));
@@ -114,12 +125,14 @@ enum err config_print_reference(struct buf *out)
                             "the broker.\n\n"
                             "| name | type | default | values | |\n"
                             "|---|---|---|---|---|\n");
-    for (enum config_id id = CONFIG_TOPIC_FIRST; id < CONFIG_COUNT && e == E_OK; id++) {
-        struct config_entry entry = config_entry(id);
-
-        e = print_topic(out, &entry);
-    }
-    return e;
+    e = print_range(out, CONFIG_TOPIC_FIRST, CONFIG_GROUP_FIRST, e);
+    if (e == E_OK)
+        e = buf_printf(out, "\n## Settings of a group\n\n"
+                            "Of the protocol of KIP-848, and all dynamic: "
+                            "`kafka-configs.sh --entity-type groups`.\n\n"
+                            "| name | type | default | values | |\n"
+                            "|---|---|---|---|---|\n");
+    return print_range(out, CONFIG_GROUP_FIRST, CONFIG_COUNT, e);
 }
 
 enum err config_print_help(struct buf *out)

@@ -21,6 +21,7 @@ static const struct config_entry ENTRIES[] = {
 #define T(id_, name_, broker_id_) \
     [CONFIG_##id_] = {.id = CONFIG_##id_, .name = name_, .broker_id = broker_id_},
     CONFIG_BROKER_ENTRIES(X) CONFIG_TOPIC_OWN_ENTRIES(X) CONFIG_TOPIC_ENTRIES(T)
+        CONFIG_GROUP_OWN_ENTRIES(T)
 #undef T
 #undef X
 };
@@ -33,6 +34,13 @@ static const struct {
     {"broker.id", CONFIG_NODE_ID},
 };
 
+static enum config_scope scope_of(enum config_id id)
+{
+    return id >= CONFIG_GROUP_FIRST   ? CONFIG_GROUP
+           : id >= CONFIG_TOPIC_FIRST ? CONFIG_TOPIC
+                                      : CONFIG_BROKER;
+}
+
 struct config_entry config_entry(enum config_id id)
 {
     struct config_entry entry;
@@ -44,7 +52,7 @@ struct config_entry config_entry(enum config_id id)
         entry.id = id;
         entry.name = ENTRIES[id].name;
         entry.broker_id = ENTRIES[id].broker_id;
-        entry.scope = CONFIG_TOPIC | CONFIG_DYNAMIC;
+        entry.scope = scope_of(id) | CONFIG_DYNAMIC;
     }
     return entry;
 }
@@ -52,9 +60,7 @@ struct config_entry config_entry(enum config_id id)
 enum config_id config_find(struct slice name, enum config_scope scope)
 {
     for (enum config_id id = 0; id < CONFIG_COUNT; id++) {
-        bool is_topic = id >= CONFIG_TOPIC_FIRST;
-
-        if (is_topic == (scope == CONFIG_TOPIC) && slice_equal_text(name, ENTRIES[id].name))
+        if (scope_of(id) == scope && slice_equal_text(name, ENTRIES[id].name))
             return id;
     }
     for (size_t i = 0; i < sizeof(ALIASES) / sizeof(ALIASES[0]) && scope == CONFIG_BROKER; i++) {
@@ -113,7 +119,7 @@ const char *config_nearest(struct slice name, enum config_scope scope)
     /* The right setting with the name of the other scope. */
     if (id != CONFIG_NONE && scope == CONFIG_BROKER && ENTRIES[id].broker_id != CONFIG_NONE)
         return ENTRIES[ENTRIES[id].broker_id].name;
-    for (enum config_id t = CONFIG_TOPIC_FIRST; id != CONFIG_NONE && t < CONFIG_COUNT; t++) {
+    for (enum config_id t = CONFIG_TOPIC_FIRST; id != CONFIG_NONE && t < CONFIG_GROUP_FIRST; t++) {
         if (scope == CONFIG_TOPIC && ENTRIES[t].broker_id == id)
             return ENTRIES[t].name;
     }
@@ -121,7 +127,7 @@ const char *config_nearest(struct slice name, enum config_scope scope)
         struct slice known = slice_of_text(ENTRIES[id].name);
         size_t d;
 
-        if ((id >= CONFIG_TOPIC_FIRST) != (scope == CONFIG_TOPIC) || known.size > NAME_SIZE_MAX)
+        if (scope_of(id) != scope || known.size > NAME_SIZE_MAX)
             continue;
         d = distance(name, known);
         if (d < best || (d == best && nearest == NULL)) {

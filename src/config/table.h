@@ -29,6 +29,7 @@ enum config_scope {
     CONFIG_BROKER = 1,
     CONFIG_TOPIC = 2,
     CONFIG_DYNAMIC = 4, /* may change while the broker runs */
+    CONFIG_GROUP = 8,
 };
 
 /* CONFIG_LOG_SEGMENT_BYTES, CONFIG_TOPIC_SEGMENT_BYTES and so on. */
@@ -36,11 +37,13 @@ enum config_id {
 #define X(id, name, type, text, min, max, choices, scope, doc) CONFIG_##id,
 #define T(id, name, broker_id)                                 CONFIG_##id,
     CONFIG_BROKER_ENTRIES(X) CONFIG_TOPIC_OWN_ENTRIES(X) CONFIG_TOPIC_ENTRIES(T)
+        CONFIG_GROUP_OWN_ENTRIES(T)
 #undef T
 #undef X
         CONFIG_COUNT,
     CONFIG_NONE = CONFIG_COUNT,
     CONFIG_TOPIC_FIRST = CONFIG_TOPIC_LEADER_THROTTLED, /* from here on: settings of topics */
+    CONFIG_GROUP_FIRST = CONFIG_CONSUMER_SESSION_MS,    /* and from here on: of groups */
 };
 
 struct config_entry {
@@ -52,14 +55,17 @@ struct config_entry {
     int64_t max;
     const char *choices;       /* "a|b|c", in the order of their numbers; NULL: any */
     unsigned scope;            /* of enum config_scope, or-ed */
-    enum config_id broker_id;  /* of a topic setting: where its default is; or CONFIG_NONE */
+    enum config_id broker_id;  /* of a topic or group: where its default is; or CONFIG_NONE */
     const char *documentation; /* one line */
 };
 
-/* `id` < CONFIG_COUNT. A topic setting has the type, range and default of its broker setting. */
+/*
+ * `id` < CONFIG_COUNT. A setting of a topic or group has the type, range and default of its broker
+ * setting.
+ */
 struct config_entry config_entry(enum config_id id);
 
-/* The setting of that name in that scope (CONFIG_BROKER or CONFIG_TOPIC); CONFIG_NONE. */
+/* The setting of that name in that scope (CONFIG_BROKER, _TOPIC or _GROUP); CONFIG_NONE. */
 enum config_id config_find(struct slice name, enum config_scope scope);
 
 /* Does Kafka know this name, though we do not use it? */

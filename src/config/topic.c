@@ -6,6 +6,7 @@
 #include "config/config_priv.h"
 
 struct config_topic {
+    enum config_scope scope;
     struct config_value values[CONFIG_COUNT - CONFIG_TOPIC_FIRST]; /* text NULL: not overridden */
 };
 
@@ -15,9 +16,23 @@ static struct config_value *slot(struct config_topic *t, enum config_id id)
     return &t->values[id - CONFIG_TOPIC_FIRST];
 }
 
+static struct config_topic *new_of(enum config_scope scope)
+{
+    struct config_topic *t = mem_alloc_zero(sizeof(*t));
+
+    if (t != NULL)
+        t->scope = scope;
+    return t;
+}
+
 struct config_topic *config_topic_new(void)
 {
-    return mem_alloc_zero(sizeof(struct config_topic));
+    return new_of(CONFIG_TOPIC);
+}
+
+struct config_topic *config_group_new(void)
+{
+    return new_of(CONFIG_GROUP);
 }
 
 void config_topic_free(struct config_topic *t)
@@ -33,13 +48,14 @@ void config_topic_free(struct config_topic *t)
 static enum err take(struct config_topic *t, struct slice name, struct slice value,
                      struct report *report)
 {
-    enum config_id id = config_find(name, CONFIG_TOPIC);
+    enum config_scope scope = t == NULL ? CONFIG_TOPIC : t->scope;
+    enum config_id id = config_find(name, scope);
     struct config_entry entry;
     struct config_value v;
     enum err e;
 
-    if (id == CONFIG_NONE && !config_is_unused(name))
-        return config_refuse_name(name, CONFIG_TOPIC, report);
+    if (id == CONFIG_NONE && (scope == CONFIG_GROUP || !config_is_unused(name)))
+        return config_refuse_name(name, scope, report);
     if (id == CONFIG_NONE)
         return E_OK;
     entry = config_entry(id);
@@ -65,7 +81,7 @@ enum err config_topic_set(struct config_topic *t, struct slice name, struct slic
 
 void config_topic_unset(struct config_topic *t, struct slice name)
 {
-    enum config_id id = config_find(name, CONFIG_TOPIC);
+    enum config_id id = config_find(name, t->scope);
 
     if (id != CONFIG_NONE)
         config_value_release(slot(t, id));
@@ -142,4 +158,45 @@ enum config_source config_topic_source(const struct config *broker, const struct
         return CONFIG_SOURCE_TOPIC;
     return entry.broker_id == CONFIG_NONE ? CONFIG_SOURCE_DEFAULT
                                           : config_source(broker, entry.broker_id);
+}
+
+/* ---- groups ---- */
+
+static enum err check_range(const struct config *broker, const struct config_topic *group,
+                            const enum config_id ids[3], struct report *report)
+{
+    int64_t value = config_topic_i64(broker, group, ids[0]);
+    int64_t min = config_i64(broker, ids[1]);
+    int64_t max = config_i64(broker, ids[2]);
+
+    if (override(group, ids[0]) == NULL || (value >= min && value <= max))
+        return E_OK;
+    report_set(report, "setting %s: value %lld is not in [%lld, %lld], which %s and %s say",
+               config_entry(ids[0]).name, (long long)value, (long long)min, (long long)max,
+               config_entry(ids[1]).name, config_entry(ids[2]).name);
+    return E_INVAL;
+}
+
+enum err config_group_check(const struct config *broker, const struct config_topic *group,
+                            struct report *report)
+{
+    static const enum config_id RANGES[][3] = {
+        {CONFIG_CONSUMER_SESSION_MS, CONFIG_GROUP_CONSUMER_MIN_SESSION_MS,
+         CONFIG_GROUP_CONSUMER_MAX_SESSION_MS},
+        {CONFIG_CONSUMER_HEARTBEAT_MS, CONFIG_GROUP_CONSUMER_MIN_HEARTBEAT_MS,
+         CONFIG_GROUP_CONSUMER_MAX_HEARTBEAT_MS},
+    };
+
+    for (size_t i = 0; i < sizeof(RANGES) / sizeof(RANGES[0]); i++) {
+        enum err e = check_range(broker, group, RANGES[i], report);
+
+        if (e != E_OK)
+            return e;
+    }
+    if (config_topic_i64(broker, group, CONFIG_CONSUMER_SESSION_MS) >
+        config_topic_i64(broker, group, CONFIG_CONSUMER_HEARTBEAT_MS))
+        return E_OK;
+    report_set(report, "setting consumer.session.timeout.ms is not more than "
+                       "consumer.heartbeat.interval.ms");
+    return E_INVAL;
 }

@@ -3,15 +3,17 @@
 #include "config/config.h"
 
 /*
- * Config_topic: the settings of one topic: its own overrides over a broker's settings.
+ * Config_topic: the settings of one topic, or of one group: its own overrides over a broker's
+ * settings.
  *
- * Owner: whoever made it. One thread. Getters accept NULL for a topic without overrides.
- * The id is a topic setting (CONFIG_TOPIC_...), asserted.
+ * Owner: whoever made it. One thread. Getters accept NULL for who has no overrides.
+ * The id is a setting of a topic (CONFIG_TOPIC_...) or group (CONFIG_CONSUMER_...), asserted.
  */
 struct config_topic;
 
 /* NULL: out of memory. */
 struct config_topic *config_topic_new(void);
+struct config_topic *config_group_new(void);
 void config_topic_free(struct config_topic *t);
 
 /* Would config_topic_set take it? Errors as there, except E_NOMEM. */
@@ -26,6 +28,14 @@ NODISCARD enum err config_topic_check(struct slice name, struct slice value, str
  */
 NODISCARD enum err config_topic_set(struct config_topic *t, struct slice name, struct slice value,
                                     struct report *report);
+
+/*
+ * Do the settings of a group fit what the broker allows, and each other?
+ *
+ *   E_INVAL  the report says which does not
+ */
+NODISCARD enum err config_group_check(const struct config *broker, const struct config_topic *group,
+                                      struct report *report);
 
 /* Remove an override; nothing happens when there is none. */
 void config_topic_unset(struct config_topic *t, struct slice name);

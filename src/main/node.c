@@ -138,6 +138,7 @@ static enum err cluster_open(struct node *n, struct report *report)
         .rack = slice_of_text(config_text(n->config, CONFIG_BROKER_RACK)),
         .default_partitions = (int32_t)config_i64(n->config, CONFIG_NUM_PARTITIONS),
         .default_replication = (int16_t)config_i64(n->config, CONFIG_DEFAULT_REPLICATION),
+        .config = n->config,
     };
     enum err e = endpoints_fill(n, listeners, endpoints, &options.endpoint_count, report);
 

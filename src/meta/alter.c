@@ -7,7 +7,7 @@
 #include "meta/control_priv.h"
 
 /*
- * Settings of topics and brokers. What a request makes of each setting is
+ * Settings of topics, brokers and groups. What a request makes of each setting is
  * worked out and checked first; records come when all of a resource is well.
  */
 
@@ -21,6 +21,9 @@ static struct meta_result check_resource(struct meta_control *control,
 
     switch (resource->type) {
     case META_RESOURCE_TOPIC:
+        if (resource->name.size == 0)
+            return meta_refuse(control, WIRE_ERROR_INVALID_REQUEST,
+                               "There are no settings for all topics.");
         if (meta_image_topic(control->image, resource->name) == NULL)
             return (struct meta_result){.error = WIRE_ERROR_UNKNOWN_TOPIC_OR_PARTITION};
         return (struct meta_result){0};
@@ -31,6 +34,12 @@ static struct meta_result check_resource(struct meta_control *control,
             meta_image_broker(control->image, (int32_t)id) == NULL)
             return meta_refuse(control, WIRE_ERROR_INVALID_REQUEST,
                                "No broker of that id is registered.");
+        return (struct meta_result){0};
+    case META_RESOURCE_GROUP:
+        if (resource->name.size == 0 || resource->name.size > META_RESOURCE_NAME_SIZE_MAX)
+            return meta_refuse(control, WIRE_ERROR_INVALID_REQUEST,
+                               "A group whose settings are altered has a name of 1 to %d bytes.",
+                               META_RESOURCE_NAME_SIZE_MAX);
         return (struct meta_result){0};
     default:
         return meta_refuse(control, WIRE_ERROR_INVALID_REQUEST,
@@ -43,11 +52,18 @@ static struct meta_result check_value(struct meta_control *control,
                                       struct slice value)
 {
     struct report report = {0};
+    struct config_topic *group;
     struct config *config;
     enum err e;
 
     if (resource->type == META_RESOURCE_TOPIC) {
         e = config_topic_check(name, value, &report);
+    } else if (resource->type == META_RESOURCE_GROUP) {
+        group = config_group_new();
+        if (group == NULL)
+            return meta_refuse(control, WIRE_ERROR_UNKNOWN_SERVER_ERROR, "out of memory");
+        e = config_topic_set(group, name, value, &report);
+        config_topic_free(group);
     } else {
         config = config_new();
         if (config == NULL)
@@ -60,8 +76,10 @@ static struct meta_result check_value(struct meta_control *control,
     }
     if (e == E_OK)
         return (struct meta_result){0};
-    return meta_refuse(control, WIRE_ERROR_INVALID_CONFIG, "%s",
-                       report.text[0] != 0 ? report.text : err_text(e));
+    return meta_refuse(control,
+                       resource->type == META_RESOURCE_BROKER ? WIRE_ERROR_INVALID_REQUEST
+                                                              : WIRE_ERROR_INVALID_CONFIG,
+                       "%s", report.text[0] != 0 ? report.text : err_text(e));
 }
 
 /* The list as it stands: set here, or the default. */
@@ -134,13 +152,19 @@ static enum err list_after(struct meta_control *control, enum meta_alter_kind ki
     return e;
 }
 
+static enum config_scope scope_of(const struct meta_alter_resource *resource)
+{
+    return resource->type == META_RESOURCE_TOPIC   ? CONFIG_TOPIC
+           : resource->type == META_RESOURCE_GROUP ? CONFIG_GROUP
+                                                   : CONFIG_BROKER;
+}
+
 /* What one alter makes of its setting: `value_out` NULL removes it. */
 static enum err alter_one(struct meta_control *control, const struct meta_alter_resource *resource,
                           const struct meta_alter *alter, struct slice *value_out,
                           struct meta_result *result)
 {
-    bool is_topic = resource->type == META_RESOURCE_TOPIC;
-    enum config_id id = config_find(alter->name, is_topic ? CONFIG_TOPIC : CONFIG_BROKER);
+    enum config_id id = config_find(alter->name, scope_of(resource));
     char shown[SHOWN_SIZE];
     enum err e = E_OK;
 
@@ -206,39 +230,89 @@ static bool is_set_so(const struct meta_control *control,
     return (now.at == NULL) == (value.at == NULL) && slice_equal(now, value);
 }
 
-static enum err alter_resource(struct meta_control *control,
-                               const struct meta_alter_resource *resource, bool replace,
-                               struct meta_result *result)
+/* The settings that a group will have: do they fit the broker's, and each other? */
+static enum err check_group(struct meta_control *control,
+                            const struct meta_alter_resource *resource, const struct slice *values,
+                            bool replace, struct meta_result *result)
 {
-    size_t before = meta_records_count(control->records);
+    struct meta_configs now =
+        meta_image_configs(control->image, META_RESOURCE_GROUP, resource->name);
+    const struct config *broker = control->config;
+    struct config_topic *group = config_group_new();
+    struct config *defaults = NULL;
+    struct report report = {0};
+    enum err e = group == NULL ? E_NOMEM : E_OK;
+
+    if (broker == NULL)
+        broker = defaults = config_new();
+    if (broker == NULL)
+        e = E_NOMEM;
+    for (size_t i = 0; i < now.count && e == E_OK && !replace; i++)
+        e = config_topic_set(group, now.at[i].name, now.at[i].value, &report);
+    for (int32_t i = 0; i < resource->alter_count && e == E_OK; i++) {
+        if (values[i].at == NULL)
+            config_topic_unset(group, resource->alters[i].name);
+        else
+            e = config_topic_set(group, resource->alters[i].name, values[i], &report);
+    }
+    if (e == E_OK)
+        e = config_group_check(broker, group, &report);
+    config_topic_free(group);
+    config_free(defaults);
+    if (e != E_INVAL)
+        return e;
+    *result = meta_refuse(control, WIRE_ERROR_INVALID_CONFIG, "%s", report.text);
+    return E_OK;
+}
+
+/* Every alter of a resource: the values it leads to, or the first reason why not. */
+static enum err values_of(struct meta_control *control, const struct meta_alter_resource *resource,
+                          struct slice *values, struct meta_result *result)
+{
     enum err e = E_OK;
 
-    *result = check_resource(control, resource);
-    if (resource->alter_count > META_CONFIGS_MAX) {
-        *result = meta_refuse(control, WIRE_ERROR_INVALID_REQUEST, "More than %d config keys",
-                              META_CONFIGS_MAX);
-        return E_OK;
-    }
-    for (int32_t i = 0; i < resource->alter_count; i++) {
-        struct slice value;
-
+    for (int32_t i = 0; i < resource->alter_count && e == E_OK; i++) {
         for (int32_t j = 0; j < i; j++) {
             if (slice_equal(resource->alters[j].name, resource->alters[i].name))
                 *result = meta_refuse(control, WIRE_ERROR_INVALID_REQUEST,
                                       "Error due to duplicate config keys");
         }
-        if (e == E_OK && result->error == WIRE_ERROR_NONE)
-            e = alter_one(control, resource, &resource->alters[i], &value, result);
-        if (e == E_OK && result->error == WIRE_ERROR_NONE &&
-            !is_set_so(control, resource, i, value))
-            e = meta_add_config_record(control, resource->type, resource->name,
-                                       resource->alters[i].name, value);
+        if (result->error != WIRE_ERROR_NONE)
+            return E_OK;
+        e = alter_one(control, resource, &resource->alters[i], &values[i], result);
+        if (result->error != WIRE_ERROR_NONE)
+            return e;
     }
-    if (e == E_OK && result->error == WIRE_ERROR_NONE && replace)
-        e = remove_others(control, resource);
-    if (result->error != WIRE_ERROR_NONE)
-        meta_records_cut(control->records, before);
     return e;
+}
+
+static enum err alter_resource(struct meta_control *control,
+                               const struct meta_alter_resource *resource, bool replace,
+                               struct meta_result *result)
+{
+    struct slice *values;
+    enum err e;
+
+    *result = check_resource(control, resource);
+    if (resource->alter_count > META_CONFIGS_MAX)
+        *result = meta_refuse(control, WIRE_ERROR_INVALID_REQUEST, "More than %d config keys",
+                              META_CONFIGS_MAX);
+    if (result->error != WIRE_ERROR_NONE)
+        return E_OK;
+    values = arena_alloc_array(control->arena, (size_t)resource->alter_count + 1, sizeof(*values));
+    if (values == NULL)
+        return E_NOMEM;
+    e = values_of(control, resource, values, result);
+    if (e == E_OK && result->error == WIRE_ERROR_NONE && resource->type == META_RESOURCE_GROUP)
+        e = check_group(control, resource, values, replace, result);
+    if (result->error != WIRE_ERROR_NONE)
+        return e;
+    for (int32_t i = 0; i < resource->alter_count && e == E_OK; i++) {
+        if (!is_set_so(control, resource, i, values[i]))
+            e = meta_add_config_record(control, resource->type, resource->name,
+                                       resource->alters[i].name, values[i]);
+    }
+    return e == E_OK && replace ? remove_others(control, resource) : e;
 }
 
 /* Type and name in one, so that twins are found; in the arena. */

@@ -13,6 +13,7 @@
 #include "meta/records.h"
 #include "wire/error.h"
 
+struct config;
 struct wire_create_topics_request;
 struct wire_delete_topics_request;
 struct wire_create_partitions_request;
@@ -35,6 +36,7 @@ struct meta_control {
     struct rng *rng;     /* topic ids */
     int32_t default_partitions;
     int16_t default_replication;  /* lowered to the number of brokers */
+    const struct config *config;  /* what groups may set is checked against it; NULL: defaults */
     struct meta_records *records; /* out: added to */
 };
 
@@ -100,8 +102,8 @@ NODISCARD enum err meta_allocate_producer_ids(struct meta_control *control, int3
                                               int64_t broker_epoch, int64_t *first_id_out);
 
 /*
- * The broker-wide or topic settings are checked with config/; an unknown one is
- * INVALID_CONFIG.
+ * Settings of topics, brokers and groups are checked with config/; an unknown one is
+ * INVALID_CONFIG. A group need not exist.
  *
  * IncrementalAlterConfigs (KIP-339): one setting of one resource. */
 enum meta_alter_kind {

@@ -43,12 +43,15 @@ enum {
     META_DELTA_NAMES_MAX = 64 * 1024 * 1024,
 };
 
+enum { META_RESOURCE_NAME_SIZE_MAX = 255 };
+
 enum { META_NO_LEADER = -1, META_NO_BROKER_EPOCH = -1 };
 
 /* Kafka's ids of what a configuration belongs to. */
 enum meta_resource {
     META_RESOURCE_TOPIC = 2,
     META_RESOURCE_BROKER = 4, /* its name is the id in decimal; "" is the default of all brokers */
+    META_RESOURCE_GROUP = 32,
 };
 
 struct meta_ids {

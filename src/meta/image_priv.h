@@ -5,7 +5,6 @@
 #include "base/vec.h"
 #include "meta/image.h"
 
-enum { META_RESOURCE_NAME_SIZE_MAX = 255 };
 
 /* A value of the maps below; the slices are one block per setting. */
 struct meta_resource_configs {

@@ -154,6 +154,7 @@ static struct meta_control control_of(struct quorum *q, struct arena *arena,
         .rng = &q->rng,
         .default_partitions = q->default_partitions,
         .default_replication = q->default_replication,
+        .config = q->config,
         .records = records,
     };
 }
@@ -308,6 +309,7 @@ enum err quorum_open(const struct quorum_options *options, struct quorum **quoru
 
     q->loop = options->loop;
     q->trace = options->trace;
+    q->config = options->config;
     q->default_partitions = options->default_partitions > 0 ? options->default_partitions : 1;
     q->default_replication = options->default_replication > 0 ? options->default_replication : 3;
     list_init(&q->commits);

@@ -15,6 +15,7 @@
 #include "net/loop.h"
 #include "wire/error.h"
 
+struct config;
 struct os_pool;
 struct replica_roots;
 struct trace;
@@ -52,6 +53,7 @@ struct quorum_options {
     struct slice rack; /* NULL: none */
     int32_t default_partitions;
     int16_t default_replication;
+    const struct config *config; /* borrowed while open; NULL: the defaults */
 };
 
 /*

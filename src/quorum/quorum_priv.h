@@ -49,6 +49,7 @@ struct quorum {
     struct rng rng;
     int32_t default_partitions;
     int16_t default_replication;
+    const struct config *config;
     int32_t epoch;
     int64_t broker_epoch;
     int64_t committed_offset; /* exclusive end of what was published */

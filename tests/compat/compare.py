@@ -291,6 +291,76 @@ def configs(side):
     yield describe("unknown kind", 99, "x")
     yield describe("kind 0", 0, "x")
 
+def alter_configs(side):
+    side.topic("ac", configs=[{"name": "retention.ms", "value": "1000"}])
+    def alter(label, kind, name, *changes, validate=False):
+        return label, side.call("incremental_alter_configs", 1, validate_only=validate, resources=[
+            {"resource_type": kind, "resource_name": name, "configs": [
+                {"name": key, "config_operation": operation, "value": value}
+                for key, operation, value in changes]}])
+    def replace(label, kind, name, validate=False, **settings):
+        return label, side.call("alter_configs", 2, validate_only=validate, resources=[
+            {"resource_type": kind, "resource_name": name, "configs": [
+                {"name": key.replace("_", "."), "value": value} for key, value in settings.items()]}])
+    def describe(label, kind, name, *keys):
+        time.sleep(0.3)     # until it is known everywhere
+        return label, side.call("describe_configs", 4, include_synonyms=True, resources=[
+            {"resource_type": kind, "resource_name": name, "configuration_keys": keys or None}])
+    yield alter("set", 2, "ac", ("retention.ms", 0, "2000"), ("max.message.bytes", 0, "3000"))
+    yield describe("after set", 2, "ac", "retention.ms", "max.message.bytes")
+    yield alter("delete", 2, "ac", ("retention.ms", 1, None))
+    yield alter("delete what is not set", 2, "ac", ("retention.ms", 1, None), ("flush.ms", 1, ""))
+    yield alter("append", 2, "ac", ("cleanup.policy", 2, "compact"))
+    yield alter("append twice", 2, "ac", ("cleanup.policy", 2, "compact"))
+    yield describe("after append", 2, "ac", "cleanup.policy", "retention.ms")
+    yield alter("subtract", 2, "ac", ("cleanup.policy", 3, "delete"))
+    yield describe("after subtract", 2, "ac", "cleanup.policy")
+    yield alter("append to a number", 2, "ac", ("retention.ms", 2, "1"))
+    yield alter("unknown", 2, "ac", ("nope", 0, "1"))
+    yield alter("delete unknown", 2, "ac", ("nope", 1, None))
+    yield alter("bad value", 2, "ac", ("retention.ms", 0, "x"))
+    yield alter("null", 2, "ac", ("retention.ms", 0, None))
+    yield alter("operation", 2, "ac", ("retention.ms", 9, "1"))
+    yield alter("key twice", 2, "ac", ("retention.ms", 0, "1"), ("retention.ms", 0, "2"))
+    yield alter("half wrong", 2, "ac", ("segment.ms", 0, "7"), ("retention.ms", 0, "x"))
+    yield describe("after half wrong", 2, "ac", "segment.ms")
+    yield alter("validate", 2, "ac", ("segment.ms", 0, "7"), validate=True)
+    yield describe("after validate", 2, "ac", "segment.ms")
+    yield alter("unknown topic", 2, "nope", ("retention.ms", 0, "1"))
+    yield alter("empty topic", 2, "", ("retention.ms", 0, "1"))
+    yield alter("nothing", 2, "ac")
+    yield replace("replace", 2, "ac", retention_ms="5000", segment_ms="6000")
+    yield describe("after replace", 2, "ac", "retention.ms", "segment.ms", "cleanup.policy", "max.message.bytes")
+    yield replace("replace by null", 2, "ac", retention_ms=None)
+    yield replace("replace unknown", 2, "nope", retention_ms="1")
+    yield alter("broker", 4, "1", ("log.retention.ms", 0, "77000"))
+    yield describe("after broker", 4, "1", "log.retention.ms")
+    yield alter("brokers", 4, "", ("log.retention.ms", 0, "78000"), ("message.max.bytes", 0, "5000"))
+    yield describe("after brokers", 4, "1", "log.retention.ms", "message.max.bytes")
+    yield describe("brokers' own", 4, "")
+    yield describe("seen from the topic", 2, "ac", "max.message.bytes")
+    yield alter("broker, read-only", 4, "1", ("log.retention.check.interval.ms", 0, "5"))
+    yield alter("broker, unknown id", 4, "9", ("log.retention.ms", 0, "5"))
+    yield alter("broker, no id", 4, "x", ("log.retention.ms", 0, "5"))
+    yield alter("broker, bad value", 4, "1", ("log.retention.ms", 0, "x"))
+    yield alter("broker, back", 4, "1", ("log.retention.ms", 1, None))
+    yield alter("brokers, back", 4, "", ("log.retention.ms", 1, None), ("message.max.bytes", 1, None))
+    yield describe("after back", 4, "1", "log.retention.ms", "message.max.bytes")
+    yield alter("group", 32, "ag", ("consumer.session.timeout.ms", 0, "50000"))
+    yield describe("after group", 32, "ag", "consumer.session.timeout.ms", "consumer.heartbeat.interval.ms")
+    yield alter("group, too short", 32, "ag", ("consumer.session.timeout.ms", 0, "1000"))
+    yield alter("group, too long", 32, "ag", ("consumer.heartbeat.interval.ms", 0, "60000"))
+    yield alter("group, both", 32, "ag", ("consumer.heartbeat.interval.ms", 0, "15000"),
+                ("consumer.session.timeout.ms", 0, "45000"))
+    yield alter("group, unknown", 32, "ag", ("retention.ms", 0, "60000"))
+    yield alter("group, bad value", 32, "ag", ("consumer.session.timeout.ms", 0, "x"))
+    yield alter("group, empty", 32, "", ("consumer.session.timeout.ms", 0, "50000"))
+    yield alter("group, delete", 32, "ag", ("consumer.session.timeout.ms", 1, None))
+    yield describe("after delete", 32, "ag", "consumer.session.timeout.ms", "consumer.heartbeat.interval.ms")
+    yield describe("group without", 32, "other", "consumer.session.timeout.ms")
+    yield describe("empty group", 32, "")
+    yield alter("kind", 99, "x", ("a", 0, "1"))
+
 def others(side):
     for _ in range(50):     # until the controller has given out its first ids
         if side.call("init_producer_id", 4, transactional_id=None)["error_code"] != 14:
@@ -309,7 +379,7 @@ def others(side):
     yield "api", side.raw("metadata", 0, struct.pack(">hhih", 999, 0, 1, -1), 12)
 
 CASES = [api_versions, metadata, create_topics, delete_topics, create_partitions, produce, fetch,
-         list_offsets, configs, others]
+         list_offsets, configs, alter_configs, others]
 
 # (case.label:path, why): patterns of fnmatch.
 EXPECTED = [
@@ -337,6 +407,11 @@ EXPECTED = [
     ("configs.*:*/configs/remote.*", "no tiered storage"),
     ("configs.*:*/configs/min.insync.replicas*", "ours is -1 (a majority); Kafka sets 1 for the cluster"),
     ("configs.*:*/configs/durability*", "a setting of ours"),
+    ("alter_configs.operation:*", "INVALID_REQUEST instead of UNKNOWN_SERVER_ERROR"),
+    ("alter_configs.*:*/configs/log.retention.ms/synonyms*", "without the names that stand in for it"),
+    ("alter_configs.after back:*/configs/log.retention.ms/value", "the value that stands in for it"),
+    ("alter_configs.brokers' own:*/configs/min.insync.replicas*", "as in configs"),
+    ("alter_configs.*:*/configs/consumer.*/synonyms*", "the setting of the broker that it stands over"),
     ("create_topics.*:*/configs/local.retention.*", "no tiered storage"),
     ("create_topics.*:*/configs/remote.*", "no tiered storage"),
     ("create_topics.*:*/configs/min.insync.replicas*", "as in configs"),

@@ -54,7 +54,7 @@ static bool configs_fill(struct request *req, struct config_topic *own,
 
         if (!setting_view_has((enum config_id)id, CONFIG_TOPIC))
             continue;
-        setting_view(req->shard->broker->config, own, (enum config_id)id, &view);
+        setting_view(req->shard->config, own, (enum config_id)id, &view);
         c = &out->configs[out->configs_count++];
         wire_create_topics_response_creatable_topic_configs_init(c);
         c->name = view.name;

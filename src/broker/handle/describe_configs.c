@@ -9,16 +9,17 @@
 #include "wire/describe_configs.h"
 
 /*
- * DescribeConfigs (key 32): every setting of a topic or of this broker, with
- * where its value comes from and what it would be without that.
+ * DescribeConfigs (key 32): every setting of a topic, of a group or of this broker, with
+ * where its value comes from and what it would be without that. The broker without a name is
+ * what was set in the cluster for all of them.
  */
-enum { RESOURCE_TOPIC = 2, RESOURCE_BROKER = 4 };
 
 struct view_request {
     struct request *req;
     const struct wire_describe_configs_request *in;
     const struct wire_describe_configs_request_describe_configs_resource *resource;
     struct wire_describe_configs_response_describe_configs_result *out;
+    bool is_cluster; /* only what was set for all brokers */
 };
 
 static bool is_wanted(const struct view_request *v, enum config_id id)
@@ -67,7 +68,10 @@ static bool configs_fill(struct view_request *v, const struct config_topic *own,
 
         if (!setting_view_has((enum config_id)id, scope) || !is_wanted(v, (enum config_id)id))
             continue;
-        setting_view(v->req->shard->broker->config, own, (enum config_id)id, &view);
+        if (!v->is_cluster)
+            setting_view(v->req->shard->config, own, (enum config_id)id, &view);
+        else if (!setting_view_cluster(v->req->shard->config, (enum config_id)id, &view))
+            continue;
         c = &v->out->configs[v->out->configs_count++];
         wire_describe_configs_response_describe_configs_resource_result_init(c);
         c->name = view.name;
@@ -123,9 +127,29 @@ static bool broker_describe(struct view_request *v)
         v->out->error_message = slice_of_text("no broker here has that id");
         return true;
     }
-    if (name.size == 0)
-        return true; /* the cluster's dynamic defaults, which there are none of */
+    v->is_cluster = name.size == 0;
     return configs_fill(v, NULL, CONFIG_BROKER);
+}
+
+static bool group_describe(struct view_request *v)
+{
+    struct slice name = v->resource->resource_name;
+    struct config_topic *own;
+    bool is_filled;
+
+    if (!authorise(v->req, AUTHORISE_DESCRIBE_CONFIGS, AUTHORISE_GROUP, name)) {
+        v->out->error_code = WIRE_ERROR_GROUP_AUTHORIZATION_FAILED;
+        return true;
+    }
+    if (name.size == 0) {
+        v->out->error_code = WIRE_ERROR_INVALID_REQUEST;
+        v->out->error_message = slice_of_text("a group has a name");
+        return true;
+    }
+    own = shard_group_config(v->req->shard, name);
+    is_filled = configs_fill(v, own, CONFIG_GROUP);
+    config_topic_free(own);
+    return is_filled;
 }
 
 static bool resource_describe(struct view_request *v)
@@ -133,14 +157,17 @@ static bool resource_describe(struct view_request *v)
     wire_describe_configs_response_describe_configs_result_init(v->out);
     v->out->resource_type = v->resource->resource_type;
     v->out->resource_name = v->resource->resource_name;
+    v->is_cluster = false;
     switch (v->resource->resource_type) {
-    case RESOURCE_TOPIC:
+    case META_RESOURCE_TOPIC:
         return topic_describe(v);
-    case RESOURCE_BROKER:
+    case META_RESOURCE_BROKER:
         return broker_describe(v);
+    case META_RESOURCE_GROUP:
+        return group_describe(v);
     default:
         v->out->error_code = WIRE_ERROR_INVALID_REQUEST;
-        v->out->error_message = slice_of_text("settings of topics and brokers only");
+        v->out->error_message = slice_of_text("settings of topics, groups and brokers only");
         return true;
     }
 }

@@ -6,6 +6,7 @@ struct request;
  * The handlers: one file per API, each begins with what it does. A handler ends
  * its request exactly once, at once or later (request_priv.h).
  */
+void handle_alter_configs(struct request *req);
 void handle_api_versions(struct request *req);
 void handle_create_partitions(struct request *req);
 void handle_create_topics(struct request *req);
@@ -18,6 +19,7 @@ void handle_describe_groups(struct request *req);
 void handle_fetch(struct request *req);
 void handle_find_coordinator(struct request *req);
 void handle_heartbeat(struct request *req);
+void handle_incremental_alter_configs(struct request *req);
 void handle_init_producer_id(struct request *req);
 void handle_join_group(struct request *req);
 void handle_leave_group(struct request *req);

@@ -407,6 +407,7 @@ static void do_alter(struct run *r, struct meta_control *c, struct item *items, 
 
         resources[i].type = strcmp(word_at(&items[i], 1), "topic") == 0    ? META_RESOURCE_TOPIC
                             : strcmp(word_at(&items[i], 1), "broker") == 0 ? META_RESOURCE_BROKER
+                            : strcmp(word_at(&items[i], 1), "group") == 0  ? META_RESOURCE_GROUP
                                                                            : 99;
         resources[i].name = slice_of_text(word_at(&items[i], 2));
         if (slice_equal_text(resources[i].name, "default"))

@@ -187,21 +187,44 @@ static void contradictions_are_found(void **state)
 }
 
 /* Names are unique within their scope, documented in one line, and defaults fit. */
+static void a_copy_has_the_same_values_and_its_own(void **state)
+{
+    struct config *c = config_new();
+    struct config *copy;
+
+    assert_int_equal(
+        config_set(c, text("log.retention.hours"), text("1"), CONFIG_SOURCE_FILE, NULL), E_OK);
+    assert_int_equal(config_set(c, text("shards"), text("3"), CONFIG_SOURCE_ARGUMENT, NULL), E_OK);
+    assert_int_equal(config_copy(c, &copy), E_OK);
+    assert_int_equal(
+        config_set(c, text("message.max.bytes"), text("9"), CONFIG_SOURCE_DYNAMIC, NULL), E_OK);
+    config_unset(c, text("shards"), CONFIG_SOURCE_ARGUMENT);
+    assert_int_equal(config_i64(copy, CONFIG_LOG_RETENTION_MS), 3600000);
+    assert_int_equal(config_i64(copy, CONFIG_SHARDS), 3);
+    assert_int_equal(config_source(copy, CONFIG_SHARDS), CONFIG_SOURCE_ARGUMENT);
+    assert_int_equal(config_i64(copy, CONFIG_MESSAGE_MAX_BYTES), 1048588);
+    config_free(c);
+    assert_string_equal(config_text(copy, CONFIG_LOG_RETENTION_MS), "3600000");
+    config_free(copy);
+}
+
 static void the_table_is_sound(void **state)
 {
     for (enum config_id id = 0; id < CONFIG_COUNT; id++) {
         struct config_entry e = config_entry(id);
-        bool is_topic = (e.scope & CONFIG_TOPIC) != 0;
+        enum config_scope scope = e.scope & (CONFIG_BROKER | CONFIG_TOPIC | CONFIG_GROUP);
 
         assert_int_equal(e.id, id);
-        assert_int_equal(config_find(text(e.name), is_topic ? CONFIG_TOPIC : CONFIG_BROKER), id);
+        assert_int_equal(config_find(text(e.name), scope), id);
         assert_false(config_is_unused(text(e.name)));
         assert_true(strlen(e.documentation) > 10);
         assert_null(strchr(e.documentation, '\n'));
         assert_null(strchr(e.documentation, '|'));
         assert_true(e.min <= e.max);
         assert_true(e.type != CONFIG_ENUM || e.choices != NULL);
-        assert_true(is_topic == (id >= CONFIG_TOPIC_FIRST));
+        assert_int_equal(scope, id >= CONFIG_GROUP_FIRST   ? CONFIG_GROUP
+                                : id >= CONFIG_TOPIC_FIRST ? CONFIG_TOPIC
+                                                           : CONFIG_BROKER);
     }
 }
 
@@ -209,6 +232,7 @@ TESTS(test_config, cmocka_unit_test(defaults_are_valid),
       cmocka_unit_test(precedence_ignores_the_order_of_calls),
       cmocka_unit_test(names_are_known_unused_or_refused),
       cmocka_unit_test(values_out_of_range_are_refused),
+      cmocka_unit_test(a_copy_has_the_same_values_and_its_own),
       cmocka_unit_test(stand_ins_count_until_the_real_one_is_set),
       cmocka_unit_test(the_environment_and_the_command_line),
       cmocka_unit_test(only_dynamic_settings_change_in_the_cluster),

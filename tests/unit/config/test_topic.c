@@ -46,6 +46,48 @@ static void overrides_hide_the_broker(void **state)
     config_free(c);
 }
 
+static enum err group_set(const struct config *c, const char *session, const char *heartbeat,
+                          struct report *report)
+{
+    struct config_topic *g = config_group_new();
+    enum err e = E_OK;
+
+    if (session != NULL)
+        set(g, "consumer.session.timeout.ms", session);
+    if (heartbeat != NULL)
+        set(g, "consumer.heartbeat.interval.ms", heartbeat);
+    e = config_group_check(c, g, report);
+    config_topic_free(g);
+    return e;
+}
+
+static void groups_stay_within_what_the_broker_allows(void **state)
+{
+    struct config *c = config_new();
+    struct config_topic *g = config_group_new();
+    struct report r = {0};
+
+    assert_int_equal(config_topic_i64(c, g, CONFIG_CONSUMER_SESSION_MS), 45000);
+    set(g, "consumer.session.timeout.ms", "50000");
+    assert_int_equal(config_topic_i64(c, g, CONFIG_CONSUMER_SESSION_MS), 50000);
+    assert_int_equal(config_topic_set(g, slice_of_text("retention.ms"), slice_of_text("1"), &r),
+                     E_INVAL);
+    config_topic_free(g);
+    assert_int_equal(group_set(c, NULL, NULL, &r), E_OK);
+    assert_int_equal(group_set(c, "60000", "15000", &r), E_OK);
+    assert_int_equal(group_set(c, "60001", NULL, &r), E_INVAL);
+    assert_non_null(strstr(r.text, "consumer.session.timeout.ms: value 60001"));
+    assert_int_equal(group_set(c, NULL, "4999", &r), E_INVAL);
+    assert_int_equal(config_set(c, slice_of_text("group.consumer.min.session.timeout.ms"),
+                                slice_of_text("10"), CONFIG_SOURCE_FILE, NULL),
+                     E_OK);
+    assert_int_equal(group_set(c, "5000", NULL, &r), E_INVAL);
+    assert_string_equal(r.text, "setting consumer.session.timeout.ms is not more than "
+                                "consumer.heartbeat.interval.ms");
+    assert_int_equal(group_set(c, "5001", NULL, &r), E_OK);
+    config_free(c);
+}
+
 /* Without overrides every topic setting has its broker's value, and all are readable. */
 static void every_setting_has_a_value(void **state)
 {
@@ -78,4 +120,5 @@ static void names_and_values_are_checked(void **state)
 }
 
 TESTS(test_topic, cmocka_unit_test(overrides_hide_the_broker),
+      cmocka_unit_test(groups_stay_within_what_the_broker_allows),
       cmocka_unit_test(every_setting_has_a_value), cmocka_unit_test(names_and_values_are_checked));
