@@ -40,7 +40,7 @@ enum config_id {
         CONFIG_GROUP_OWN_ENTRIES(T)
 #undef T
 #undef X
-        CONFIG_COUNT,
+            CONFIG_COUNT,
     CONFIG_NONE = CONFIG_COUNT,
     CONFIG_TOPIC_FIRST = CONFIG_TOPIC_LEADER_THROTTLED, /* from here on: settings of topics */
     CONFIG_GROUP_FIRST = CONFIG_CONSUMER_SESSION_MS,    /* and from here on: of groups */

@@ -5,7 +5,6 @@
 #include "base/vec.h"
 #include "meta/image.h"
 
-
 /* A value of the maps below; the slices are one block per setting. */
 struct meta_resource_configs {
     struct meta_config *at; /* by name */
