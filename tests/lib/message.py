@@ -59,6 +59,10 @@ def default(field):
         return int(field.default, 0) if field.default else 0
     return {}
 
+def is_nullable_struct(field, version):
+    """A byte in front says whether it is there."""
+    return field.struct is not None and not field.array and within(field.nullable, version)
+
 def size_encode(size, flexible, code):
     if flexible:
         return uvarint(0 if size is None else size + 1)
@@ -78,6 +82,8 @@ def value_encode(field, value, version, flexible):
     return size_encode(len(value), flexible, code) + value
 
 def field_encode(field, value, version, flexible):
+    if is_nullable_struct(field, version):
+        return b"\xff" if value is None else b"\1" + value_encode(field, value, version, flexible)
     if not field.array:
         return value_encode(field, value, version, flexible)
     if value is None:
@@ -140,6 +146,8 @@ def value_decode(field, data, version, flexible):
     return data.take(size).decode() if field.base == "string" else data.take(size)
 
 def field_decode(field, data, version, flexible):
+    if is_nullable_struct(field, version) and data.number("b") < 0:
+        return None
     if not field.array:
         return value_decode(field, data, version, flexible)
     count = data.size(flexible, "i")

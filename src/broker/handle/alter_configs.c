@@ -52,7 +52,7 @@ void handle_alter_configs(struct request *req)
         request_drop(req, "alter-configs request does not decode");
         return;
     }
-    a = alteration_new(req, in.resources_count, answer);
+    a = handle_alteration_new(req, in.resources_count, answer);
     if (a == NULL)
         return;
     a->replace = true;
@@ -66,7 +66,7 @@ void handle_alter_configs(struct request *req)
             request_drop_no_memory(req);
             return;
         }
-        alteration_add(a, &resource);
+        handle_alteration_add(a, &resource);
     }
-    alteration_start(a, in.validate_only);
+    handle_alteration_start(a, in.validate_only);
 }

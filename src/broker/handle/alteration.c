@@ -4,8 +4,8 @@
 #include "broker/broker_priv.h"
 #include "broker/request_priv.h"
 
-struct alteration *alteration_new(struct request *req, int32_t count,
-                                  void (*answer)(struct alteration *a, struct writer *w))
+struct alteration *handle_alteration_new(struct request *req, int32_t count,
+                                         void (*answer)(struct alteration *a, struct writer *w))
 {
     size_t room = (size_t)(count > 0 ? count : 0) + 1;
     struct alteration *a = arena_alloc(&req->arena, sizeof(*a));
@@ -43,7 +43,7 @@ static enum wire_error check(const struct alteration *a, const struct meta_alter
     }
 }
 
-void alteration_add(struct alteration *a, const struct meta_alter_resource *resource)
+void handle_alteration_add(struct alteration *a, const struct meta_alter_resource *resource)
 {
     struct alteration_result *result = &a->results[a->count];
 
@@ -75,7 +75,7 @@ static void altered(struct quorum_op *op)
     finish(a);
 }
 
-void alteration_start(struct alteration *a, bool validate_only)
+void handle_alteration_start(struct alteration *a, bool validate_only)
 {
     if (a->asked_count == 0) {
         finish(a);

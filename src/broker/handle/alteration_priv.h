@@ -13,9 +13,9 @@ struct request;
  * Alteration: settings that a request wants changed, on the way to the controller and back; for
  * the handlers of AlterConfigs and IncrementalAlterConfigs.
  *
- *     a = alteration_new(req, resources, answer);
- *     for each: alteration_add(a, &resource)
- *     alteration_start(a, validate_only);
+ *     a = handle_alteration_new(req, resources, answer);
+ *     for each: handle_alteration_add(a, &resource)
+ *     handle_alteration_start(a, validate_only);
  *
  * answer() then writes the response, with one result for each resource, in order.
  *
@@ -40,9 +40,9 @@ struct alteration {
 };
 
 /* NULL: out of memory, and the request is dropped. */
-struct alteration *alteration_new(struct request *req, int32_t count,
-                                  void (*answer)(struct alteration *a, struct writer *w));
+struct alteration *handle_alteration_new(struct request *req, int32_t count,
+                                         void (*answer)(struct alteration *a, struct writer *w));
 
 /* One more resource; it is refused here and not asked for when its settings may not be altered. */
-void alteration_add(struct alteration *a, const struct meta_alter_resource *resource);
-void alteration_start(struct alteration *a, bool validate_only);
+void handle_alteration_add(struct alteration *a, const struct meta_alter_resource *resource);
+void handle_alteration_start(struct alteration *a, bool validate_only);

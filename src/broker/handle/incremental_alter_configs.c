@@ -57,7 +57,7 @@ void handle_incremental_alter_configs(struct request *req)
         request_drop(req, "incremental-alter-configs request does not decode");
         return;
     }
-    a = alteration_new(req, in.resources_count, answer);
+    a = handle_alteration_new(req, in.resources_count, answer);
     if (a == NULL)
         return;
     for (int32_t i = 0; i < in.resources_count; i++) {
@@ -70,7 +70,7 @@ void handle_incremental_alter_configs(struct request *req)
             request_drop_no_memory(req);
             return;
         }
-        alteration_add(a, &resource);
+        handle_alteration_add(a, &resource);
     }
-    alteration_start(a, in.validate_only);
+    handle_alteration_start(a, in.validate_only);
 }
