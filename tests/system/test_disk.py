@@ -5,11 +5,11 @@
 
 Needs root, to mount a tmpfs; without it every point says that it was skipped.
 """
-import os, subprocess, sys, tempfile, threading, time, urllib.request
+import os, subprocess, sys, tempfile, time, urllib.request
 
 import confluent_kafka as ck
 
-from common import Node, Skip, Tap, arguments, port_free, require, wire
+from common import Node, Tap, arguments, port_free, require, wire
 from lib import message
 
 MIB = 1 << 20

@@ -10,7 +10,7 @@ reads, commits and owns. What must hold:
     a committed offset, as the broker tells it, never goes back
     once it is quiet, every partition is owned, by one member, within a bounded time
 """
-import json, os, random, signal, subprocess, sys, threading, time
+import json, random, signal, subprocess, sys, threading, time
 
 import confluent_kafka as ck
 

@@ -227,7 +227,11 @@ static void check(struct trial *t)
 /* open_log; if memory runs out, once more. */
 static bool reopen(struct trial *t)
 {
-    if (open_log(t) != E_OK && open_log(t) != E_OK)
+    enum err e = open_log(t);
+
+    if (e != E_OK)
+        e = open_log(t);
+    if (e != E_OK)
         return false;
     check(t);
     return true;
@@ -462,9 +466,8 @@ static void scrub(struct trial *t)
             log_scrub_run(&s);
             e = log_scrub_finish(&s, t->r.log, &result);
         }
-        if (e == E_NOT_FOUND) /* it was the last one that failed, and its round is over */
-            e = E_OK;
-        else if (end_call(t, "scrub", e) != E_BROKEN)
+        /* E_NOT_FOUND: it was the last one that failed, and its round is over. */
+        if (e != E_NOT_FOUND && end_call(t, "scrub", e) != E_BROKEN)
             continue;
         is_ready = false;
         return;
