@@ -140,6 +140,8 @@ X(DISK_THROTTLE_PERCENT, "disk.throttle.percent", CONFIG_INT, "95", 1, 100, NULL
 X(DISK_RESERVE_BYTES, "disk.reserve.bytes", CONFIG_LONG, "67108864", 0, INT64_MAX, NULL, \
   CONFIG_B, \
   "Produce is refused before less than this is free; 0: no reserve.") \
+X(DISK_BALLAST_BYTES, "disk.ballast.bytes", CONFIG_LONG, "16777216", 0, INT64_MAX, NULL, CONFIG_B, \
+  "A file that is given up when the reserve is used up, too; at most a quarter of it. 0: none.") \
 X(MESSAGE_MAX_BYTES, "message.max.bytes", CONFIG_INT, "1048588", 0, INT32_MAX, NULL, CONFIG_BD, \
   "Largest record batch, after compression.") \
 X(LOG_VALIDATE_COMPRESSED, "log.validate.compressed", CONFIG_BOOL, "true", 0, 0, NULL, \

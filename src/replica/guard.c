@@ -16,6 +16,7 @@ struct replica_guard {
     struct loop *loop;
     struct loop_timer timer;
     bool is_short;
+    bool is_awake;             /* the node has begun to serve: there is time for what can wait */
     enum log_disk_level *told; /* of each root; NULL: another shard traces */
 };
 
@@ -25,6 +26,7 @@ void replica_roots_guard(struct replica_roots *roots, const struct config *confi
         .warn_percent = (int32_t)config_i64(config, CONFIG_DISK_WARN_PERCENT),
         .throttle_percent = (int32_t)config_i64(config, CONFIG_DISK_THROTTLE_PERCENT),
         .reserve_bytes = config_i64(config, CONFIG_DISK_RESERVE_BYTES),
+        .ballast_bytes = config_i64(config, CONFIG_DISK_BALLAST_BYTES),
     };
 
     for (size_t i = 0; i < roots->count; i++)
@@ -89,13 +91,18 @@ static enum log_disk_level look(struct replica_guard *g)
 static void on_timer(struct loop_timer *timer)
 {
     struct replica_guard *g = LIST_ENTRY(timer, struct replica_guard, timer);
+    const struct replica_roots *roots = g->options->roots;
     bool was_short = g->is_short;
+    bool was_awake = g->is_awake;
 
     g->is_short = look(g) >= LOG_DISK_WARN;
+    for (size_t i = 0; g->told != NULL && was_awake && i < roots->count; i++)
+        log_root_ballast(roots->roots[i]);
+    g->is_awake = true;
     if (g->is_short && !was_short)
         g->events.on_short(g->events.ctx);
     loop_timer_start(g->loop, timer,
-                     loop_now_ms(g->loop) + (g->is_short ? LOOK_SHORT_MS : LOOK_MS));
+                     loop_now_ms(g->loop) + (g->is_short || !was_awake ? LOOK_SHORT_MS : LOOK_MS));
 }
 
 enum err replica_guard_open(const struct replica_manager_options *options,

@@ -324,7 +324,7 @@ static enum err note_epochs(struct log *log, const struct pending *p)
     struct batch_view view;
     enum err e = E_OK;
 
-    if (p->last_epoch <= before)
+    if (p->last_epoch <= before && !log->has_wrong_epochs)
         return E_OK;
     while (e == E_OK && frame_iter_next(&it, &view))
         e = epoch_begin(&log->epochs, view.header.leader_epoch, view.header.base_offset);

@@ -325,10 +325,23 @@ enum err log_write_epochs(struct log *log, struct os_dir *dir)
     e = epoch_encode(&log->epochs, &text);
     if (e == E_OK)
         e = log_put_file(log, dir, LOG_EPOCHS_NAME, buf_slice(&text));
-    if (e == E_OK)
+    if (e == E_OK) {
         log->has_loose_epochs = log->is_fresh;
+        log->has_wrong_epochs = false;
+    }
     buf_release(&text);
     return e;
+}
+
+enum err log_write_epochs_soon(struct log *log, struct os_dir *dir)
+{
+    enum err e = log_write_epochs(log, dir);
+
+    if (e != E_NO_SPACE)
+        return e;
+    log->has_loose_epochs = true;
+    log->has_wrong_epochs = true;
+    return E_OK;
 }
 
 enum err log_save_epochs(struct log *log, int32_t before, int64_t start)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "os/dir.h"
+#include "os/file.h"
 #include "storage/log_priv.h"
 
 /*
@@ -15,6 +16,7 @@ enum {
     HYSTERESIS_PERMILLE = 20,
     RESERVE_SHARE_MAX = 4, /* of the disk */
     MARGIN_SHARE = 4,      /* of the reserve */
+    BALLAST_SHARE_MAX = 4, /* of the reserve */
     PAUSE_MIN_MS = 50
 };
 
@@ -134,13 +136,38 @@ static void note_usage(struct log_guard *g, const struct os_disk_usage *usage, i
     atomic_store_explicit(&g->level, (int)level, memory_order_relaxed);
 }
 
+static int64_t ballast_of(const struct log_guard *g)
+{
+    int64_t size = atomic_load_explicit(&g->size_bytes, memory_order_relaxed);
+    int64_t most = reserve_of(g, size) / BALLAST_SHARE_MAX;
+
+    return g->limits.ballast_bytes < most ? g->limits.ballast_bytes : most;
+}
+
+static void drop_ballast(struct log_root *root)
+{
+    if (os_dir_remove_file(root->dir, LOG_BALLAST_NAME) == E_OK)
+        root->guard.ballast_size = 0;
+}
+
+/* False: somebody else does just now. */
+static bool begin_asking(struct log_guard *g)
+{
+    return !atomic_flag_test_and_set_explicit(&g->is_asking, memory_order_acquire);
+}
+
+static void end_asking(struct log_guard *g)
+{
+    atomic_flag_clear_explicit(&g->is_asking, memory_order_release);
+}
+
 /* Ask the file system, for an append of `wanted` bytes. False: somebody else does just now. */
 static bool ask(struct log_root *root, int64_t wanted, int64_t wall_ms)
 {
     struct log_guard *g = &root->guard;
-    struct os_disk_usage usage;
+    struct os_disk_usage usage = {.free_bytes = INT64_MAX};
 
-    if (atomic_flag_test_and_set_explicit(&g->is_asking, memory_order_acquire))
+    if (!begin_asking(g))
         return false;
     atomic_store_explicit(&g->asked_ms, wall_ms, memory_order_relaxed);
     /* A file system that does not tell is not held against anybody. */
@@ -148,7 +175,9 @@ static bool ask(struct log_root *root, int64_t wanted, int64_t wall_ms)
         note_usage(g, &usage, wanted);
     else
         atomic_store_explicit(&g->budget_bytes, LOG_GUARD_BYTES, memory_order_relaxed);
-    atomic_flag_clear_explicit(&g->is_asking, memory_order_release);
+    if (g->ballast_size > 0 && usage.free_bytes < g->ballast_size)
+        drop_ballast(root);
+    end_asking(g);
     return true;
 }
 
@@ -192,9 +221,43 @@ bool log_guard_admits(struct log_root *root, int64_t size, int64_t wall_ms)
 
 void log_root_guard(struct log_root *root, const struct log_disk_limits *limits, int64_t wall_ms)
 {
-    root->guard.limits = *limits;
-    root->guard.is_on = true;
+    struct log_guard *g = &root->guard;
+
+    g->limits = *limits;
+    g->is_on = true;
+    if (os_dir_file_size(root->dir, LOG_BALLAST_NAME, &g->ballast_size) != E_OK)
+        g->ballast_size = 0;
     (void)ask(root, 0, wall_ms);
+    if (g->ballast_size > ballast_of(g)) /* there was to be more of it once */
+        drop_ballast(root);
+}
+
+/* A part that could not be written is cut off: the disk is to be used for better things. */
+static void grow_ballast(struct log_root *root, int64_t size)
+{
+    struct log_guard *g = &root->guard;
+    int64_t from = g->ballast_size;
+    int64_t step = size - from < LOG_GUARD_BALLAST_STEP ? size - from : LOG_GUARD_BALLAST_STEP;
+    struct os_file *file;
+
+    if (os_file_open(root->dir, LOG_BALLAST_NAME, OS_FILE_CREATE, &file) != E_OK)
+        return;
+    if (os_file_zero_fill(file, from, step) == E_OK)
+        g->ballast_size = from + step;
+    else if (os_file_truncate(file, from) != E_OK)
+        drop_ballast(root);
+    os_file_unref(file);
+}
+
+void log_root_ballast(struct log_root *root)
+{
+    struct log_guard *g = &root->guard;
+
+    if (!g->is_on || level_of(g) != LOG_DISK_OK || log_root_is_broken(root) || !begin_asking(g))
+        return;
+    if (g->ballast_size < ballast_of(g))
+        grow_ballast(root, ballast_of(g));
+    end_asking(g);
 }
 
 struct log_disk log_root_disk(const struct log_root *root)

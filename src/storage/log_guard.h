@@ -14,6 +14,10 @@
  *   THROTTLE  the owner makes producers wait log_root_pause_ms()
  *   FULL      log_append is E_NO_SPACE and touches nothing, unless it `may_use_reserve`
  *
+ * Writes that do not go by the guard, and other programs, may use the last byte all the same. For
+ * that there is a *ballast*: a file that is removed when less than its own size is free, so that
+ * a node can be started, deletes topics and commits. It is made again when the disk is OK.
+ *
  * A level is left a little below where it is entered, so that it does not flicker. Nobody has to
  * do anything when space is back: an append at FULL asks the file system itself, a few times a
  * second.
@@ -40,6 +44,7 @@ struct log_disk_limits {
     int32_t warn_percent;     /* of the disk used; 0 and 100: never */
     int32_t throttle_percent; /* the same */
     int64_t reserve_bytes;    /* at most a quarter of the disk counts; 0: none */
+    int64_t ballast_bytes;    /* at most a quarter of the reserve counts; 0: none */
 };
 
 /* Guard the root from now on. One that never was told has no limits and asks nothing. */
@@ -56,6 +61,13 @@ struct log_disk log_root_disk(const struct log_root *root);
 
 /* Ask now. */
 struct log_disk log_root_look(struct log_root *root, int64_t wall_ms);
+
+/*
+ * While the disk is OK make the ballast larger, if it is smaller than it should be: a step of
+ * LOG_GUARD_BALLAST_STEP. To be called now and then, not where a millisecond matters.
+ */
+enum { LOG_GUARD_BALLAST_STEP = 4 * 1024 * 1024 };
+void log_root_ballast(struct log_root *root);
 
 /* How long an append of a producer should be made to wait now: 0 to LOG_GUARD_PAUSE_MS. */
 int32_t log_root_pause_ms(const struct log_root *root);

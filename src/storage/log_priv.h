@@ -30,7 +30,8 @@ enum {
 #define LOG_EPOCHS_NAME     "leader-epoch-checkpoint"
 #define LOG_METADATA_NAME   "partition.metadata"
 #define LOG_FORMAT_NAME     "dlog.format"
-#define LOG_LOCK_NAME       ".lock" /* of a root, and of a log that was one by itself */
+#define LOG_BALLAST_NAME    "dlog.ballast" /* of a root */
+#define LOG_LOCK_NAME       ".lock"        /* of a root, and of a log that was one by itself */
 
 /* What log_guard.c knows of a disk; limits and is_on stand before the first log is opened. */
 struct log_guard {
@@ -43,6 +44,7 @@ struct log_guard {
     atomic_int_fast64_t asked_ms;     /* wall time */
     atomic_int_fast64_t size_bytes;
     atomic_int_fast64_t free_bytes;
+    int64_t ballast_size; /* of the file; who is asking has it */
 };
 
 struct log_root {
@@ -145,8 +147,10 @@ struct log {
     bool is_compacting;
     bool is_foreign; /* while it is opened: there was no checkpoint */
     bool is_broken;
-    bool is_fresh;           /* never had a byte: nothing of it need be durable, see log_create.c */
-    bool has_loose_epochs;   /* leader-epoch-checkpoint was not synced */
+    bool is_fresh;         /* never had a byte: nothing of it need be durable, see log_create.c */
+    bool has_loose_epochs; /* leader-epoch-checkpoint was not synced */
+    bool has_wrong_epochs; /* it says what is not so, and the disk was full: before the next append
+                            */
     struct log_files *files; /* NULL: no limit */
     struct list_node files_node;
     int files_count;      /* as counted there */
@@ -325,6 +329,9 @@ NODISCARD enum err log_keep_damage(struct log *log, const struct segment *s);
 /* leader-epoch-checkpoint, durably unless the log is fresh. */
 NODISCARD enum err log_write_epochs(struct log *log, struct os_dir *dir);
 
+/* The same while the log is opened: on a full disk it is done before the next append. */
+NODISCARD enum err log_write_epochs_soon(struct log *log, struct os_dir *dir);
+
 /*
  * The same for epochs just begun in memory at or after `start`, when `before` was the latest. A
  * full disk leaves everything as it was.
@@ -383,6 +390,15 @@ NODISCARD enum err log_use_aborted(struct log *log, struct segment *s, int64_t e
 /* Fill `log` from its directory. */
 NODISCARD enum err recover_log(struct log *log, struct os_dir *dir, struct log_recovery *recovery,
                                struct report *report);
+
+/*
+ * A full disk keeps no log from being opened, read and trimmed: what recovery could not write for
+ * want of space is written with the next checkpoint, and until then the next open scans again.
+ */
+static inline enum err log_unless_full(enum err e)
+{
+    return e == E_NO_SPACE ? E_OK : e;
+}
 
 /* ---- recover_scan.c ---- */
 

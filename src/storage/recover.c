@@ -349,13 +349,16 @@ static enum err drop_front(struct opening *o)
     return e;
 }
 
-/* Deletions that a crash interrupted. */
+/* Deletions that a crash interrupted. What was listed may have got its right name meanwhile. */
 static enum err finish_deletions(struct opening *o)
 {
     enum err e = E_OK;
 
-    for (size_t i = 0; i < o->leftovers.count && e == E_OK; i++)
+    for (size_t i = 0; i < o->leftovers.count && e == E_OK; i++) {
         e = os_dir_remove_file(o->dir, ((struct leftover *)vec_at(&o->leftovers, i))->name);
+        if (e == E_NOT_FOUND)
+            e = E_OK;
+    }
     return e == E_OK ? drop_front(o) : e;
 }
 
@@ -444,7 +447,7 @@ static enum err look_at_unknown(struct opening *o)
             if (e == E_OK)
                 e = segment_survey(s, log->options.index_interval_bytes);
             if (e == E_OK)
-                e = segment_write_indexes(s, o->dir);
+                e = log_unless_full(segment_write_indexes(s, o->dir));
         }
         if (i + 1 < log_segment_count(log))
             segment_close_files(s);
@@ -461,7 +464,7 @@ static enum err cut_epochs(struct log *log, struct os_dir *dir)
     size_t count = log->epochs.entries.count;
 
     epoch_truncate(&log->epochs, log->end_offset + 1);
-    return log->epochs.entries.count < count ? log_write_epochs(log, dir) : E_OK;
+    return log->epochs.entries.count < count ? log_write_epochs_soon(log, dir) : E_OK;
 }
 
 static enum err open_segments(struct opening *o)
@@ -531,6 +534,11 @@ static enum err end_swap(struct opening *o)
 {
     enum err e = log_swap_recover(o->dir, &o->checkpoint);
 
+    if (e == E_NO_SPACE &&
+        o->checkpoint.swaps.count == 0) { /* done, and told by the next checkpoint */
+        o->log->is_swap_unsure = true;
+        e = E_OK;
+    }
     if (e != E_OK) {
         report_set(o->report, "end the swap of compacted segments: %s", err_text(e));
         return e;

@@ -81,7 +81,7 @@ static enum err copy_aside(struct scan_state *st, struct segment *s, int64_t pos
              (long long)pos);
     e = os_file_open(st->dir, name, OS_FILE_CREATE, &to);
     if (e != E_OK)
-        return e;
+        return log_unless_full(e);
     e = os_file_truncate(to, 0);
     while (e == E_OK && at < end) {
         size_t size = end - at < COPY_BYTES ? (size_t)(end - at) : COPY_BYTES;
@@ -99,6 +99,8 @@ static enum err copy_aside(struct scan_state *st, struct segment *s, int64_t pos
     os_file_unref(to);
     if (e == E_OK)
         e = os_dir_sync(st->dir);
+    if (e == E_NO_SPACE) /* nobody was promised these bytes: what is in front of them counts more */
+        e = os_dir_remove_file(st->dir, name);
     return e;
 }
 
@@ -342,6 +344,7 @@ static enum err end_segment(struct scan_state *st, struct segment *s)
         e = time_index_add(&s->times, s->base_offset, s->max_timestamp, s->max_timestamp_offset);
     if (e == E_OK)
         e = segment_write_indexes(s, st->dir);
+    e = log_unless_full(e); /* an index without a file stays in memory until the next checkpoint */
     if (e == E_OK)
         segment_close_files(s);
     return e;
@@ -383,7 +386,7 @@ static enum err note_lost_end(struct scan_state *st, struct segment *s)
     if (e == E_OK && lost.offset < lost.offset_end)
         e = segment_add_damage(s, &lost);
     if (e == E_OK)
-        e = segment_write_indexes(s, st->dir);
+        e = log_unless_full(segment_write_indexes(s, st->dir));
     st->recovery->damaged_ranges += (int32_t)s->damaged.count;
     return e;
 }
@@ -486,7 +489,7 @@ static enum err finish(struct scan_state *st)
     settle_gaps(st);
     epoch_truncate(&log->epochs, log->end_offset + 1);
     if (log->epochs.entries.count > 0) {
-        e = log_write_epochs(log, st->dir);
+        e = log_write_epochs_soon(log, st->dir);
         if (e != E_OK)
             return e;
     }
@@ -496,7 +499,9 @@ static enum err finish(struct scan_state *st)
     end = log_end_point(log);
     if (s->times.is_loaded) /* as at a close: perhaps there is nothing to close later */
         e = time_index_add(&s->times, s->base_offset, s->max_timestamp, s->max_timestamp_offset);
-    return e == E_OK ? log_checkpoint_write(log, st->dir, &end, NULL) : e;
+    if (e == E_OK)
+        e = log_checkpoint_write(log, st->dir, &end, NULL);
+    return log_unless_full(e);
 }
 
 enum err recover_scan(struct log *log, struct os_dir *dir, int64_t window_bytes,

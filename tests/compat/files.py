@@ -7,12 +7,13 @@ Ours are read by DumpLogSegments and served by an Apache Kafka broker; its are o
 after a clean stop byte for byte with the same indexes and snapshots, and adopted, also after
 kill -9. run.py runs the same as "files".
 """
-import os, re, shutil, subprocess, sys, tempfile, time
+import os, re, shutil, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 from compat import cache, oracle    # noqa: E402
 from lib import node, tap, wire     # noqa: E402
+from lib.folder import temporary      # noqa: E402
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 SEGMENT_BYTES = 1048576     # the least that Kafka 4 takes
@@ -334,7 +335,7 @@ def run(points, dlogd):
     except cache.Unavailable as why:
         points.skip("files", why)
         return
-    with tempfile.TemporaryDirectory(prefix="compat-files-") as folder:
+    with temporary("compat-files") as folder:
         these = Files(os.path.abspath(dlogd), folder)
         try:
             these.all(points)

@@ -9,11 +9,11 @@
 One process is broker and controller (KRaft), on 127.0.0.1:port and port+1, with its data in a
 fresh folder that is removed at the end. The jars come once into the cache folder.
 """
-import argparse, os, shutil, signal, subprocess, sys, tempfile, time
+import argparse, os, shutil, signal, subprocess, sys, time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from compat import cache      # noqa: E402
-from lib import node, wire    # noqa: E402
+from lib import folder, node, wire    # noqa: E402
 
 VERSION = os.environ.get("DLOG_TEST_ORACLE_VERSION", "4.2.0")   # the version whose field tables we serve
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
@@ -32,7 +32,7 @@ def jars():
 class Oracle:
     def __init__(self, port=None, settings=None):
         self.port = port or node.port_free(2)
-        self.directory = tempfile.mkdtemp(prefix="kafka-oracle-")
+        self.directory = folder.make("kafka-oracle")
         self.settings = {
             "process.roles": "broker,controller", "node.id": 1,
             "controller.quorum.voters": f"1@127.0.0.1:{self.port + 1}",

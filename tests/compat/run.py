@@ -19,7 +19,7 @@ A client is a program with these commands (records.py has the form of FILE and o
                                                        member of GROUP, which commits and leaves
     admin BOOTSTRAP    version
 """
-import argparse, json, os, subprocess, sys, tempfile, time
+import argparse, json, os, subprocess, sys, time
 from dataclasses import dataclass, field
 from typing import Callable
 
@@ -27,6 +27,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 from compat import cache, files, oracle, records # noqa: E402
 from lib import message, node, tap, wire                 # noqa: E402
+from lib.folder import temporary      # noqa: E402
 
 PYTHON = "/usr/bin/python3"     # Debian's, which has Debian's client packages
 CLIENTS_DIR = os.path.join(HERE, "clients")
@@ -220,7 +221,7 @@ def client_run(client, options, broker, readers, points):
         points.point(False, f"{client.name}: set-up", str(error))
     if command:
         try:
-            with broker or broker_of(options) as target, tempfile.TemporaryDirectory(prefix="compat-") as folder:
+            with broker or broker_of(options) as target, temporary("compat") as folder:
                 Run(client, command, target, options, points, readers, folder).all()
                 if isinstance(target, node.Node):
                     points.run(f"{client.name}: the node stops cleanly", target.stop)

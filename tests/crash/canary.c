@@ -161,7 +161,8 @@ enum err __wrap_log_settle(struct log *log)
 /* In a process of its own: workloads until one fails, which ends it with a line and code 1. */
 static void hunt(void)
 {
-    const struct trial_options options = {.draws = DRAWS,
+    const struct trial_options options = {.disks = trial_set_new(),
+                                          .draws = DRAWS,
                                           .nested_of = NESTED_OF,
                                           .only_boundary = -1,
                                           .only_state = -1,

@@ -5,7 +5,7 @@
 
 #include "model.h"
 #include "os/file.h"
-#include "record/batch.h"
+#include "storage/frame.h"
 
 /* What a log that was opened must show. */
 enum { READ_SIZE = 64 << 10, TEXT_SIZE = 200, APPEND_WALL_MS = 1 << 20 };
@@ -20,103 +20,126 @@ __attribute__((format(printf, 2, 3))) static bool broken(char *text, const char 
     return false;
 }
 
-/* The entry that holds `offset`; the count when there is none. */
-static int find(const struct model *m, int64_t offset)
-{
-    int i = 0;
+/* Looking at frames that should be these. */
+struct look {
+    const struct model *model;
+    const struct model_frames *frames;
+    struct log *log;
+    char *text;
+};
 
-    while (i < m->count && m->entries[i].next_offset <= offset)
-        i++;
-    return i;
-}
-
-/* The batches of one range are those from entry *at on; *at becomes the one after them. */
-static bool check_range(const struct model *m, const struct log_range *range, int *at, char *text)
+/* The frames of one range are those from entry *at on; *at becomes the one after them. */
+static bool check_range(const struct look *l, const struct log_range *range, int *at)
 {
     uint8_t *bytes = malloc(range->size);
-    struct batch_iter it;
+    struct frame_iter it;
     struct batch_view view;
     size_t got = 0;
     bool is_right = bytes != NULL;
 
     if (!is_right || os_file_read(range->file, range->pos, bytes, range->size, &got) != E_OK ||
         got != range->size)
-        is_right = broken(text, "a range of %zu bytes gives %zu", range->size, got);
-    it = batch_iter_init(slice_of(bytes, got));
-    while (is_right && batch_iter_next(&it, &view)) {
-        const struct model_entry *e = &m->entries[*at];
+        is_right = broken(l->text, "a range of %zu bytes gives %zu", range->size, got);
+    it = frame_iter_init(l->model->options.format, slice_of(bytes, got), range->base_offset);
+    while (is_right && frame_iter_next(&it, &view)) {
+        const struct model_entry *e = &l->frames->at[*at];
         long long offset = (long long)view.header.base_offset;
 
-        if (*at >= m->count || view.header.base_offset != e->base_offset)
-            is_right = broken(text, "a batch at %lld that is not next", offset);
+        if (*at >= l->frames->count || view.header.base_offset != e->base_offset)
+            is_right = broken(l->text, "a frame at %lld that is not next", offset);
         else if (view.bytes.size != e->size || memcmp(view.bytes.at, e->bytes, e->size) != 0)
-            is_right = broken(text, "the batch at %lld has other bytes", offset);
+            is_right = broken(l->text, "the frame at %lld has other bytes", offset);
         ++*at;
     }
     free(bytes);
     return is_right;
 }
 
-static bool read_at(const struct model *m, struct log *log, int64_t offset, size_t size, int *at,
-                    char *text)
+static bool read_at(const struct look *l, int64_t offset, size_t size, int *at)
 {
     struct log_range range;
     int before = *at;
-    enum err e = log_read(log, offset, log_end_offset(log), size, &range);
+    enum err e = log_read(l->log, offset, log_end_offset(l->log), size, &range);
     bool is_right;
 
+    if (e == E_CORRUPT && offset >= l->model->damage && offset < l->model->damage_end) {
+        ++*at;
+        return true;
+    }
     if (e != E_OK)
-        return broken(text, "read at %lld: %s", (long long)offset, err_name(e));
-    is_right = check_range(m, &range, at, text);
+        return broken(l->text, "read at %lld: %s", (long long)offset, err_name(e));
+    is_right = check_range(l, &range, at);
     log_range_release(&range);
     if (is_right && *at == before)
-        return broken(text, "nothing whole to read at %lld", (long long)offset);
+        return broken(l->text, "nothing whole to read at %lld", (long long)offset);
     return is_right;
 }
 
-/* Everything in order, then single batches from here and there. */
-static bool check_content(const struct model *m, struct log *log, char *text)
+/* Everything in order, then single frames from here and there. */
+static bool check_content(const struct look *l)
 {
-    int64_t start = log_start_offset(log), end = log_end_offset(log);
-    int first = find(m, start), last = find(m, end);
+    int64_t start = log_start_offset(l->log), end = log_end_offset(l->log);
+    int first = model_find(l->frames, start), last = model_find(l->frames, end);
+    const struct model_entry *at = l->frames->at;
+    bool has_gaps = l->model->options.is_compacted;
 
-    if (start < end && (first == m->count || m->entries[first].base_offset > start))
-        return broken(text, "invented: begins at %lld", (long long)start);
-    if (last > first && m->entries[last - 1].next_offset != end)
-        return broken(text, "the end %lld is inside of a batch", (long long)end);
+    if (start < end && (first == l->frames->count || (at[first].base_offset > start && !has_gaps)))
+        return broken(l->text, "invented: begins at %lld", (long long)start);
+    if (last > first && at[last - 1].next_offset != end)
+        return broken(l->text, "the end %lld is inside of a frame", (long long)end);
     for (int i = first; i < last;) {
-        int64_t offset = m->entries[i].base_offset < start ? start : m->entries[i].base_offset;
+        int64_t offset = at[i].base_offset < start ? start : at[i].base_offset;
 
-        if (!read_at(m, log, offset, READ_SIZE, &i, text))
+        if (!read_at(l, offset, READ_SIZE, &i))
             return false;
     }
     for (int i = first; i < last; i += 1 + (last - first) / 4) {
-        int64_t offset = m->entries[i].next_offset - 1;
-        int at = i;
+        int64_t offset = at[i].next_offset - 1;
+        int k = i;
 
-        if (!read_at(m, log, offset, 1, &at, text))
+        if (!read_at(l, offset, 1, &k))
             return false;
     }
     return true;
 }
 
-static bool check_times(const struct model *m, struct log *log, char *text)
+static bool check_times(const struct look *l)
 {
-    int64_t start = log_start_offset(log), end = log_end_offset(log);
+    int64_t start = log_start_offset(l->log), end = log_end_offset(l->log);
     int64_t timestamp, offset, largest = -1;
+    enum err e;
 
-    for (int i = find(m, start); i < m->count && m->entries[i].next_offset <= end; i++)
-        largest = m->entries[i].max_timestamp > largest ? m->entries[i].max_timestamp : largest;
-    log_max_timestamp(log, &timestamp, &offset);
+    for (int i = model_find(l->frames, start);
+         i < l->frames->count && l->frames->at[i].next_offset <= end; i++) {
+        const struct model_entry *frame = &l->frames->at[i];
+
+        if (!frame->is_empty && frame->max_timestamp > largest)
+            largest = frame->max_timestamp;
+    }
+    log_max_timestamp(l->log, &timestamp, &offset);
     if (timestamp < largest)
-        return broken(text, "largest timestamp %lld of %lld", (long long)timestamp,
+        return broken(l->text, "largest timestamp %lld of %lld", (long long)timestamp,
                       (long long)largest);
     if (largest < 0)
         return true;
-    if (log_find_timestamp(log, largest, end, &offset, &timestamp) != E_OK || timestamp != largest)
-        return broken(text, "time %lld found at %lld with %lld", (long long)largest,
+    e = log_find_timestamp(l->log, largest, end, &offset, &timestamp);
+    if (e == E_CORRUPT && l->model->damage >= 0)
+        return true;
+    if (e != E_OK || timestamp != largest)
+        return broken(l->text, "time %lld found at %lld with %lld", (long long)largest,
                       (long long)offset, (long long)timestamp);
     return true;
+}
+
+/* All as it is stored, or all as the compaction that runs will leave it. */
+static bool check_stored(const struct model *m, struct log *log, char *text)
+{
+    struct look look = {m, &m->stored, log, text};
+
+    if (check_content(&look) && check_times(&look))
+        return true;
+    look.frames = &m->next;
+    return m->is_compacting && check_content(&look) && check_times(&look);
 }
 
 static bool check_epochs(const struct model *m, const struct log *log, char *text)
@@ -128,8 +151,9 @@ static bool check_epochs(const struct model *m, const struct log *log, char *tex
         most = m->epochs[i].epoch;
         least = m->epochs[i].is_loose ? least : most;
     }
-    for (int i = find(m, start); i < m->count && m->entries[i].next_offset <= end; i++) {
-        const struct model_entry *e = &m->entries[i];
+    for (int i = model_find(&m->appended, start);
+         i < m->appended.count && m->appended.at[i].next_offset <= end; i++) {
+        const struct model_entry *e = &m->appended.at[i];
         int64_t offset = e->base_offset < start ? start : e->base_offset;
 
         least = e->leader_epoch > least ? e->leader_epoch : least;
@@ -162,14 +186,14 @@ bool model_check(const struct model *m, struct log *log, int64_t acked, char tex
         (start < m->start && (m->cut < 0 || start < m->cut)))
         return broken(text, "the start is %lld, not %lld to %lld", (long long)start,
                       (long long)m->start, (long long)m->start_next);
-    if (m->presence != MODEL_COMING && m->count > 0 && !uuid_equal(id, m->topic_id) &&
+    if (m->presence != MODEL_COMING && m->appended.count > 0 && !uuid_equal(id, m->topic_id) &&
         !uuid_equal(id, m->topic_id_next))
         return broken(text, "another topic id");
     if (log_first_unstable_offset(log, end) != model_first_unstable(m, end))
         return broken(text, "first unstable offset %lld of %lld",
                       (long long)log_first_unstable_offset(log, end),
                       (long long)model_first_unstable(m, end));
-    return check_content(m, log, text) && check_times(m, log, text) && check_epochs(m, log, text);
+    return check_stored(m, log, text) && check_epochs(m, log, text);
 }
 
 /* Appends. */
@@ -233,8 +257,11 @@ static bool check_producer(const struct model *m, struct log *log, int producer,
 
 bool model_check_appends(const struct model *m, struct log *log, char text[200])
 {
-    struct model_draft draft = {
-        .producer = -1, .records = 2, .value_size = 300, .timestamp_ms = APPEND_WALL_MS};
+    struct model_draft draft = {.format = m->options.format,
+                                .producer = -1,
+                                .records = 2,
+                                .value_size = 300,
+                                .timestamp_ms = APPEND_WALL_MS};
     int64_t end = log_end_offset(log);
     struct log_appended result = {0};
     struct buf batch;

@@ -125,8 +125,10 @@ int main(int argc, char **argv)
 
     if (!parse(&r, argc, argv))
         return usage();
+    r.options.disks = trial_set_new();
     for (uint64_t i = 0; r.seconds > 0 ? used_seconds() < r.seconds : i < r.count; i++)
         run_seed(&r, &total, r.seed + i);
     print(&total);
+    trial_set_free(r.options.disks);
     return 0;
 }

@@ -13,7 +13,7 @@
 
 enum { TEXT_SIZE = 200, LINE_SIZE = 600, WALL_MS = 1000, NESTED_DRAWS = 2, NESTED_STEP = 3 };
 
-struct set {
+struct trial_set {
     uint64_t *slots; /* 0: free */
     size_t count;
     size_t capacity;
@@ -26,8 +26,7 @@ struct trial {
     const struct model *model;
     const struct model *expected; /* of the state at hand: the model, or a new log */
     struct disk *disk;
-    struct set seen;  /* disks and promises together */
-    struct set disks; /* disks alone: what is counted */
+    struct trial_set seen; /* disks and promises together */
     struct trial_count count;
     int64_t boundary;
     int state;
@@ -38,13 +37,13 @@ struct trial {
 
 /* Sets of hashes. */
 
-static bool set_add(struct set *set, uint64_t hash)
+static bool set_add(struct trial_set *set, uint64_t hash)
 {
     size_t i;
 
     hash += hash == 0;
     if (2 * set->count >= set->capacity) {
-        struct set larger = {.capacity = set->capacity == 0 ? 4096 : 2 * set->capacity};
+        struct trial_set larger = {.capacity = set->capacity == 0 ? 4096 : 2 * set->capacity};
 
         larger.slots = calloc(larger.capacity, sizeof(*larger.slots));
         if (larger.slots == NULL)
@@ -63,6 +62,21 @@ static bool set_add(struct set *set, uint64_t hash)
     set->slots[i] = hash;
     set->count++;
     return true;
+}
+
+struct trial_set *trial_set_new(void)
+{
+    struct trial_set *set = calloc(1, sizeof(*set));
+
+    if (set == NULL)
+        abort();
+    return set;
+}
+
+void trial_set_free(struct trial_set *set)
+{
+    free(set->slots);
+    free(set);
 }
 
 /* Failures. The line stands ready, for an assertion of the product ends the process as well. */
@@ -148,7 +162,7 @@ static void mount_open(const struct trial *t, struct disk *disk, struct mount *m
                  &mount->log, &mount->recovery, &report);
     if (e != E_OK)
         trial_fail(t, "open: %s: %s", err_name(e), report.text);
-    if (mount->recovery.damaged_ranges > 0)
+    if (mount->recovery.damaged_ranges > 0 && t->model->damage < 0)
         trial_fail(t, "took a crash for damage: %d ranges", mount->recovery.damaged_ranges);
     if (!listing.has_log && log_end_offset(mount->log) != 0)
         trial_fail(t, "a log that is gone has records");
@@ -184,7 +198,7 @@ static void try_nested(struct trial *t, const struct settle *s, int state)
 
     t->nested_state = state;
     set_line(t, "a crash of the program");
-    if (set_add(&t->disks, disk_hash(disk)))
+    if (set_add(t->options.disks, disk_hash(disk)))
         t->count.nested++;
     mount_open(t, disk, &mount);
     check(t, &mount, 0);
@@ -272,8 +286,11 @@ static bool has_name(const struct disk *disk)
 
 static void try_state(struct trial *t, struct disk *disk)
 {
-    struct model fresh = {
-        .presence = MODEL_COMING, .options = t->model->options, .cut = -1, .epoch_next = -1};
+    struct model fresh = {.presence = MODEL_COMING,
+                          .options = t->model->options,
+                          .cut = -1,
+                          .epoch_next = -1,
+                          .damage = -1};
     size_t alive = crash_mem_alive();
     struct mount mount;
     bool has_log;
@@ -329,7 +346,7 @@ static void on_change(void *ctx, struct disk *disk)
             fflush(stdout);
         }
         set_line(t, "a crash of the program");
-        t->count.states += set_add(&t->disks, hash);
+        t->count.states += set_add(t->options.disks, hash);
         if (set_add(&t->seen, hash_u64(hash, t->model->version)))
             try_state(t, left);
         disk_free(left);
@@ -365,7 +382,6 @@ void trial_free(struct trial *t)
 {
     disk_free(t->disk);
     free(t->seen.slots);
-    free(t->disks.slots);
     free(t);
 }
 

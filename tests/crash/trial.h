@@ -15,9 +15,14 @@
  *
  * The first failure prints a line and ends the process.
  */
+struct trial_set; /* of disks that were seen */
+struct trial_set *trial_set_new(void);
+void trial_set_free(struct trial_set *set);
+
 struct trial_options {
-    int draws;     /* of states, at each boundary */
-    int nested_of; /* of so many states one has its recovery crashed */
+    struct trial_set *disks; /* of all trials together: each is counted once */
+    int draws;               /* of states, at each boundary */
+    int nested_of;           /* of so many states one has its recovery crashed */
     bool is_verbose;
     int64_t only_boundary; /* -1: all */
     int only_state;        /* -1: all */
@@ -26,8 +31,8 @@ struct trial_options {
 
 struct trial_count {
     int64_t boundaries;
-    int64_t states; /* distinct ones */
-    int64_t nested;
+    int64_t states; /* that no trial had before */
+    int64_t nested; /* the same, in the midst of recovery */
 };
 
 struct trial;

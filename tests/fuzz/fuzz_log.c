@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "lib/folder.h"
 #include "os/dir.h"
 #include "os/file.h"
 #include "os/os.h"
@@ -136,24 +137,19 @@ static void model_make(struct model *m, enum log_format format)
 
 static void lab_clean(void)
 {
-    char command[NAME_SIZE + 16];
-
     log_root_close(lab.root);
     os_close(lab.os);
     for (size_t i = 0; i < 2 * (size_t)FILES_MAX; i++)
         buf_release(&lab.models[i / FILES_MAX].files[i % FILES_MAX].bytes);
-    snprintf(command, sizeof(command), "rm -rf %s", lab.path);
-    if (system(command) != 0)
-        perror(command);
+    test_folder_remove(lab.path);
 }
 
 static void lab_open(void)
 {
     struct report report = {0};
 
-    snprintf(lab.path, sizeof(lab.path), "%s/dlog-fuzz-log-XXXXXX",
-             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    FUZZ_CHECK(mkdtemp(lab.path) != NULL && os_open(&lab.os) == E_OK);
+    FUZZ_CHECK(test_folder_make("fuzz-log", lab.path, sizeof(lab.path)));
+    FUZZ_CHECK(os_open(&lab.os) == E_OK);
     FUZZ_CHECK(log_root_open(lab.os, lab.path, &lab.root, &report) == E_OK);
     lab.options = log_options_default();
     lab.options.segment_bytes = 1024;

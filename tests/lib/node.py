@@ -7,9 +7,9 @@
 Every node has a fresh folder and a free loopback port; leaving the block stops the process and
 removes the folder, or keeps it and says where when the block raised. Nothing else is touched.
 """
-import os, random, shutil, signal, socket, subprocess, tempfile, time
+import os, random, shutil, signal, socket, subprocess, time
 
-from . import wire
+from . import folder, wire
 
 PORT_FIRST, PORT_END = 20000, 21000     # below what the kernel hands out by itself
 START_TIMEOUT_S = 20
@@ -48,7 +48,7 @@ class Node:
     def __init__(self, program, settings=None, directory=None, port=None):
         self.program = os.path.abspath(program)
         self.owns_directory = directory is None
-        self.directory = directory or tempfile.mkdtemp(prefix="dlogd-test-")
+        self.directory = directory or folder.make("dlogd")
         self.port = port or port_free()
         self.settings = {"listeners": f"PLAINTEXT://127.0.0.1:{self.port},PLAINTEXT://[::1]:{self.port}",
                          "http.listeners": "", "grpc.listeners": "",

@@ -229,6 +229,7 @@ static bool settings_draw(struct broker_world *w)
     set(w, "log.segment.bytes", (int64_t)32768 << rng_below(&w->rng, 4));
     set(w, "log.index.interval.bytes", (int64_t)256 << rng_below(&w->rng, 5));
     set(w, "log.retention.ms", -1);
+    set(w, "disk.ballast.bytes", 65536);
     set(w, "log.roll.ms", rng_chance(&w->rng, 1, 4) ? 2000 : 3600000);
     set_text(w, "log.preallocate", rng_chance(&w->rng, 1, 3) ? "true" : "false");
     if (policy == 0) {

@@ -6,6 +6,7 @@
 import os, shutil, struct, subprocess, sys, tempfile
 
 from common import Node, Tap, arguments, require
+from lib.folder import temporary
 
 TIMEOUT_S = 60
 
@@ -173,7 +174,7 @@ def main():
     args = arguments(__doc__, lambda parser: parser.add_argument("--dlog", required=True))
     args.dlog = os.path.abspath(args.dlog)
     tap = Tap()
-    with tempfile.TemporaryDirectory(prefix="dlog-adopt-") as folder:
+    with temporary("adopt") as folder:
         adopt = Adopt(args, folder)
         tap.run("sources of two partitions", adopt.make_sources)
         for function in (served, partitions, two_disks, epochs_begin_anew, what_cannot_be, cut_off):

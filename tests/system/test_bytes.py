@@ -7,11 +7,12 @@ With n shards the topics have n partitions, all of them loaded at once. A record
 acknowledged when librdkafka's delivery callback said so; it must then be there, at the offset that
 was acknowledged, in the order it was sent, and with idempotence exactly once.
 """
-import hashlib, os, random, subprocess, sys, tempfile, time
+import hashlib, os, random, subprocess, sys, time
 
 import confluent_kafka as ck
 
 from common import Tap, arguments, broker, require, wire
+from lib.folder import temporary
 
 KCAT_BASE_TIMEOUT_S = 60
 LINES_PER_S_LEAST = 20_000      # a floor for the time-outs, not an aim
@@ -209,7 +210,7 @@ def main():
     args = arguments(__doc__, add)
     points = Tap()
     for shards in map(int, args.shards.split(",")):
-        with tempfile.TemporaryDirectory(prefix="bytes-") as folder:
+        with temporary("bytes") as folder:
             points.run(f"kcat with {shards} shards: to the end", kcat_points, points, args, shards, folder)
         for idempotent in (True, False):
             name = f"kill -9 in mid-load, {shards} shards, {'idempotent' if idempotent else 'plain'} producer"

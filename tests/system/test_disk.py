@@ -5,12 +5,12 @@
 
 Needs root, to mount a tmpfs; without it every point says that it was skipped.
 """
-import os, subprocess, sys, tempfile, time, urllib.request
+import os, subprocess, sys, time, urllib.request
 
 import confluent_kafka as ck
 
 from common import Node, Tap, arguments, port_free, require, wire
-from lib import message
+from lib import folder, message
 
 MIB = 1 << 20
 DISK_MIB, RESERVE_MIB = 48, 8
@@ -21,7 +21,7 @@ VALUE = os.urandom(64 << 10)
 class SmallDisk:
     """A tmpfs for the time of a with statement."""
     def __enter__(self):
-        self.path = tempfile.mkdtemp(prefix="dlogd-disk-")
+        self.path = folder.make("disk")
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "dlogd-test", self.path],
                                  capture_output=True)
         self.is_mounted = mounted.returncode == 0
@@ -159,6 +159,29 @@ def deleted_records_end_it(node, disk, state):
     require(cut["topics"][0]["partitions"][0]["error_code"] == 0, f"{cut}")
     wait_for("space again", lambda: produce(node, "cut", [VALUE])[0]["error_code"] == 0)
 
+def the_last_byte_is_used(node, disk, state):
+    """By somebody else: the ballast is given up, so a node starts, serves reads and deletes."""
+    ballast, fill = os.path.join(disk.path, "data", "dlog.ballast"), os.path.join(disk.path, "fill")
+    expected, _ = consume(node, "cut", "cutters", 10)
+    wait_for("the level is ok", lambda: metric(node, "dlog_disk_level") == 0)
+    wait_for("a ballast", lambda: os.path.exists(ballast) and os.path.getsize(ballast) == RESERVE_MIB * MIB // 4)
+    node.kill()
+    with open(fill, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+    require(disk.free() == 0, f"{disk.free()} bytes are left")
+    node.start()
+    require(not os.path.exists(ballast), "the ballast is there")
+    got, _ = consume(node, "cut", "cutters-2", 10)
+    require(got == expected and len(got) >= 10, f"{len(got)} values")
+    deleted = ask(node, "delete_topics", 5, topic_names=["short"], timeout_ms=10000)
+    require(deleted["responses"][0]["error_code"] == 0, f"{deleted}")
+    os.remove(fill)
+    wait_for("space again", lambda: produce(node, "cut", [VALUE])[0]["error_code"] == 0)
+
 def many_connections(args):
     with Node(args.program, {"max.connections.per.ip": "3"}) as node:
         def answers():
@@ -188,6 +211,7 @@ POINTS = [
     ("a producer goes on when a topic is deleted", a_producer_waits_for_space),
     ("retention runs before the disk is full", retention_makes_space),
     ("deleted records end a full disk", deleted_records_end_it),
+    ("a node starts when the last byte is used", the_last_byte_is_used),
 ]
 
 def main():

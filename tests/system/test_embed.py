@@ -6,6 +6,7 @@
 import os, re, shutil, subprocess, sys, tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import folder as folders  # noqa: E402
 from lib.tap import Tap  # noqa: E402
 
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers"]
@@ -70,7 +71,7 @@ def check_quick_start(installed, program):
     assert out == "0 hello\n", out
 
 def main(build, source):
-    folder = tempfile.mkdtemp(prefix="dlog-embed-")
+    folder = folders.make("embed")
     tap = Tap()
     try:
         installed = Installed(build, folder)

@@ -3,9 +3,10 @@
 
     test_log_tools.py PROGRAM --dlog DLOG
 """
-import base64, hashlib, json, os, random, shutil, stat, subprocess, sys, tempfile, time, urllib.request
+import base64, hashlib, json, os, random, shutil, stat, subprocess, sys, time, urllib.request
 
 from common import Skip, Tap, arguments, broker, port_free, require, wire
+from lib.folder import temporary
 
 DONE, FAILED, USAGE, DAMAGED = 0, 1, 2, 3
 TIMEOUT_S = 60
@@ -448,7 +449,7 @@ def convert_for_a_broker(args, tool):
 def main():
     args = arguments(__doc__, lambda parser: parser.add_argument("--dlog", required=True))
     points = Tap()
-    with tempfile.TemporaryDirectory(prefix="dlog-test-") as folder:
+    with temporary("log-tools") as folder:
         tool = Tool(args.dlog, folder)
         points.run("fill", fill, args, tool)
         for test in (whole, records, bits, lost, indexes, foreign_files, no_log, denied, read_only, closed_pipe,

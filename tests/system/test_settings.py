@@ -3,9 +3,10 @@
 
     test_settings.py PROGRAM
 """
-import os, subprocess, sys, tempfile
+import os, subprocess, sys
 
 from common import Node, Tap, arguments, port_free, require, wire
+from lib.folder import temporary
 
 EXIT_USAGE = 2
 END_WITHIN_S = 5
@@ -46,7 +47,7 @@ def run(args, folder, command, env=None):
     return done.returncode, done.stdout + done.stderr
 
 def refused(args, command, words, env=None, files=None):
-    with tempfile.TemporaryDirectory(prefix="settings-") as folder:
+    with temporary("settings") as folder:
         for name, text in (files or {}).items():
             with open(os.path.join(folder, name), "w") as file:
                 file.write(text)

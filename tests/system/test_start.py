@@ -5,9 +5,10 @@
 
 The bounds are generous, for a loaded machine under a sanitizer; bench/ has the real numbers.
 """
-import http.client, os, signal, socket, subprocess, sys, tempfile, time
+import http.client, os, signal, socket, subprocess, sys, time
 
 from common import Node, NodeError, Tap, arguments, port_free, require, wire
+from lib.folder import temporary
 
 START_S_MAX = 5
 STOP_S_MAX = 5
@@ -144,7 +145,7 @@ def many_starts(args):
 
 def broken_start_says_so():
     """The tests' own net: a program that is no broker makes Node raise."""
-    with tempfile.TemporaryDirectory(prefix="start-") as folder:
+    with temporary("start") as folder:
         try:
             with Node("/bin/false", directory=folder):
                 pass

@@ -15,6 +15,7 @@
 #include "broker/broker_priv.h"
 #include "broker/shard_priv.h"
 #include "config/config.h"
+#include "lib/folder.h"
 #include "meta/image.h"
 #include "os/thread.h"
 #include "quorum/quorum.h"
@@ -77,8 +78,7 @@ static void open_parts(struct rig *r)
 void rig_start(struct rig *r, int shards, const char *const *settings)
 {
     *r = (struct rig){.shard_count = shards};
-    snprintf(r->path, sizeof(r->path), "broker-XXXXXX");
-    assert_non_null(mkdtemp(r->path));
+    assert_true(test_folder_make("broker", r->path, sizeof(r->path)));
     arena_init(&r->arena, ARENA_MAX);
     assert_int_equal(os_open(&r->os), E_OK);
     r->config = config_new();
@@ -117,7 +117,6 @@ void rig_stop_begin(struct rig *r)
 
 void rig_finish(struct rig *r)
 {
-    char command[128];
 
     for (int i = 0; i <= r->shard_count; i++)
         os_thread_join(r->threads[i]);
@@ -131,8 +130,7 @@ void rig_finish(struct rig *r)
     config_free(r->config);
     os_close(r->os);
     arena_release(&r->arena);
-    snprintf(command, sizeof(command), "rm -r '%s'", r->path);
-    assert_int_equal(system(command), 0);
+    assert_true(test_folder_remove(r->path));
 }
 
 void rig_stop(struct rig *r)

@@ -1,10 +1,12 @@
 #include "unit.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
+#include "lib/folder.h"
 #include "run.h"
 
 /*
@@ -16,7 +18,8 @@ enum { API_PRODUCE = 0, PARTITIONS = 3 };
 struct mock {
     rd_kafka_t *host;
     rd_kafka_mock_cluster_t *cluster;
-    char file[32]; /* lines to produce */
+    char folder[64];
+    char file[80]; /* lines to produce */
 };
 
 static int setup(void **state)
@@ -33,8 +36,9 @@ static int setup(void **state)
     mock->cluster = rd_kafka_mock_cluster_new(mock->host, 1);
     assert_non_null(mock->cluster);
     assert_int_equal(rd_kafka_mock_topic_create(mock->cluster, "t", PARTITIONS, 1), 0);
-    snprintf(mock->file, sizeof(mock->file), "/tmp/dlog-test-XXXXXX");
-    file = mkstemp(mock->file);
+    assert_true(test_folder_make("cli", mock->folder, sizeof(mock->folder)));
+    snprintf(mock->file, sizeof(mock->file), "%s/lines", mock->folder);
+    file = open(mock->file, O_CREAT | O_WRONLY, 0600);
     assert_true(file >= 0);
     assert_int_equal(write(file, "a:1\nb:2\n\nplain\nc:5", 18), 18);
     close(file);
@@ -46,7 +50,7 @@ static int teardown(void **state)
 {
     struct mock *mock = *state;
 
-    unlink(mock->file);
+    assert_true(test_folder_remove(mock->folder));
     rd_kafka_mock_cluster_destroy(mock->cluster);
     rd_kafka_destroy(mock->host);
     free(mock);

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/folder.h"
 #include "unit.h"
 
 static void note(void *ctx, enum dlog_level level, const char *text)
@@ -17,9 +18,7 @@ static void note(void *ctx, enum dlog_level level, const char *text)
 void rig_init(struct rig *r)
 {
     memset(r, 0, sizeof(*r));
-    assert_non_null(getcwd(r->path, sizeof(r->path) - 32));
-    snprintf(r->path + strlen(r->path), 32, "/embed-XXXXXX");
-    assert_non_null(mkdtemp(r->path));
+    assert_true(test_folder_make("embed", r->path, sizeof(r->path)));
     dlog_options_init(&r->options, sizeof(r->options));
     r->options.report = r->report;
     r->options.report_size = sizeof(r->report);
@@ -46,12 +45,9 @@ void rig_reopen(struct rig *r)
 
 void rig_close(struct rig *r)
 {
-    char command[400];
-
     dlog_close(r->log);
     assert_int_equal(dlog_env_close(r->env), DLOG_OK);
-    snprintf(command, sizeof(command), "rm -rf %s", r->path);
-    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): a fixed command */
+    assert_true(test_folder_remove(r->path));
 }
 
 struct dlog_record rig_record(const char *text)

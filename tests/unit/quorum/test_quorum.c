@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "lib/folder.h"
 #include "os/os.h"
 #include "replica/manager.h"
 #include "unit.h"
@@ -144,16 +145,12 @@ static void stop(struct node *n)
 static void begin(struct node *n)
 {
     *n = (struct node){0};
-    snprintf(n->path, sizeof(n->path), "quorum-XXXXXX");
-    assert_non_null(mkdtemp(n->path));
+    assert_true(test_folder_make("quorum", n->path, sizeof(n->path)));
 }
 
 static void end(struct node *n)
 {
-    char command[128];
-
-    snprintf(command, sizeof(command), "rm -r '%s'", n->path);
-    assert_int_equal(system(command), 0);
+    assert_true(test_folder_remove(n->path));
 }
 
 static void on_op_done(struct quorum_op *op)

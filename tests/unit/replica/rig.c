@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/folder.h"
 #include "os/os.h"
 #include "os/thread.h"
 #include "record/builder.h"
@@ -14,8 +15,7 @@ void rig_make(struct rig *r)
 {
     *r = (struct rig){.wanted = 0};
     for (int i = 0; i < RIG_ROOTS; i++) {
-        snprintf(r->path[i], sizeof(r->path[i]), "replica-XXXXXX");
-        assert_non_null(mkdtemp(r->path[i]));
+        assert_true(test_folder_make("replica", r->path[i], sizeof(r->path[i])));
     }
 }
 
@@ -54,10 +54,8 @@ void rig_stop(struct rig *r)
 
 void rig_remove(struct rig *r)
 {
-    char command[256];
-
-    snprintf(command, sizeof(command), "rm -r '%s' '%s'", r->path[0], r->path[1]);
-    assert_int_equal(system(command), 0);
+    for (int i = 0; i < RIG_ROOTS; i++)
+        assert_true(test_folder_remove(r->path[i]));
 }
 
 void rig_event(struct rig *r)

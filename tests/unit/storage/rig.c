@@ -1,9 +1,8 @@
 #include "rig.h"
 
-#include <ftw.h>
 #include <stdio.h>
-#include <unistd.h>
 
+#include "lib/folder.h"
 #include "os/dir.h"
 #include "os/file.h"
 #include "os/os.h"
@@ -26,10 +25,7 @@ void rig_open_as(struct rig *r, enum log_format format)
     r->options = log_options_default();
     r->options.retention_ms = -1;
     r->options.format = format;
-    /* in memory where there is such a folder: syncs cost nothing there */
-    snprintf(r->path, sizeof(r->path), "%s/dlog-unit-storage-XXXXXX",
-             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    assert_non_null(mkdtemp(r->path));
+    assert_true(test_folder_make("storage", r->path, sizeof(r->path)));
     assert_int_equal(os_open(&r->os), E_OK);
     assert_int_equal(log_root_open(r->os, r->path, &r->root, &r->report), E_OK);
     assert_int_equal(rig_open_log(r), E_OK);
@@ -47,21 +43,13 @@ enum err rig_open_log(struct rig *r)
     return e;
 }
 
-static int remove_one(const char *path, const struct stat *status, int flag, struct FTW *ftw)
-{
-    (void)status;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
-
 void rig_close(struct rig *r)
 {
     log_close(r->log);
     os_dir_close(r->dir);
     log_root_close(r->root);
     os_close(r->os);
-    assert_int_equal(nftw(r->path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    assert_true(test_folder_remove(r->path));
 }
 
 void rig_reopen(struct rig *r)

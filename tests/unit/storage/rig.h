@@ -26,6 +26,9 @@ struct rig {
 
 enum { RIG_NOW = 1767225600 };
 
+/* No file grows, and none is made: E_NO_SPACE. See test_fail.c. */
+extern bool rig_disk_is_full;
+
 void rig_open(struct rig *r);
 
 /* The same with a log of this format. */

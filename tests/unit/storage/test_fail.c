@@ -22,6 +22,7 @@ static bool fails_on;   /* and everything after it */
 static bool fails_late; /* a file is replaced, and yet an error comes back */
 static bool is_short;   /* half of a write is done before it fails */
 static int syncs;
+bool rig_disk_is_full; /* rig.h */
 
 static bool fails(void)
 {
@@ -55,9 +56,6 @@ static bool fails(void)
         return __real_##name arguments;        \
     }
 
-WRAP(os_file_open,
-     (struct os_dir * dir, const char *name, enum os_file_mode mode, struct os_file **file_out),
-     (dir, name, mode, file_out))
 WRAP(os_file_size, (struct os_file * file, int64_t *size_out), (file, size_out))
 WRAP(os_file_read,
      (struct os_file * file, int64_t pos, void *bytes_out, size_t size, size_t *read_out),
@@ -79,12 +77,39 @@ WRAP(os_dir_file_size, (struct os_dir * dir, const char *name, int64_t *size_out
 WRAP(os_dir_read_file, (struct os_dir * dir, const char *name, struct buf *bytes_out),
      (dir, name, bytes_out))
 
+enum err __real_os_file_open(struct os_dir *dir, const char *name, enum os_file_mode mode,
+                             struct os_file **file_out);
+enum err __wrap_os_file_open(struct os_dir *dir, const char *name, enum os_file_mode mode,
+                             struct os_file **file_out);
+enum err __wrap_os_file_open(struct os_dir *dir, const char *name, enum os_file_mode mode,
+                             struct os_file **file_out)
+{
+    int64_t size;
+
+    if (fails())
+        return failure;
+    if (rig_disk_is_full && mode >= OS_FILE_CREATE &&
+        __real_os_dir_file_size(dir, name, &size) != E_OK)
+        return E_NO_SPACE;
+    return __real_os_file_open(dir, name, mode, file_out);
+}
+
+/* Would the file need space that there is not? */
+static bool is_growing(struct os_file *file, int64_t end)
+{
+    int64_t size = 0;
+
+    return rig_disk_is_full && __real_os_file_size(file, &size) == E_OK && end > size;
+}
+
 enum err __real_os_file_write(struct os_file *file, int64_t pos, const void *bytes, size_t size);
 enum err __wrap_os_file_write(struct os_file *file, int64_t pos, const void *bytes, size_t size);
 enum err __wrap_os_file_write(struct os_file *file, int64_t pos, const void *bytes, size_t size)
 {
     enum err e;
 
+    if (is_growing(file, pos + (int64_t)size))
+        return E_NO_SPACE;
     if (!fails())
         return __real_os_file_write(file, pos, bytes, size);
     if (!is_short)
@@ -97,10 +122,10 @@ enum err __real_os_dir_replace_file(struct os_dir *dir, const char *name, struct
 enum err __wrap_os_dir_replace_file(struct os_dir *dir, const char *name, struct slice bytes);
 enum err __wrap_os_dir_replace_file(struct os_dir *dir, const char *name, struct slice bytes)
 {
-    bool is_failing = fails();
+    bool is_failing = fails() || rig_disk_is_full;
     enum err e = is_failing && !fails_late ? failure : __real_os_dir_replace_file(dir, name, bytes);
 
-    return is_failing ? failure : e;
+    return rig_disk_is_full ? E_NO_SPACE : is_failing ? failure : e;
 }
 
 /* What the scenario got told. */

@@ -263,7 +263,57 @@ static void no_answer_is_no_level(void **state)
     guarded_close(&r);
 }
 
-TESTS(test_guard, cmocka_unit_test(levels_are_left_below_where_they_are_entered),
+static int64_t ballast_size(struct rig *r)
+{
+    int64_t size;
+
+    return os_dir_file_size(log_root_dir(r->root), "dlog.ballast", &size) == E_OK ? size : -1;
+}
+
+/* A file that is made step by step and given up when nearly nothing else is left. */
+static void the_ballast_goes_last(void **state)
+{
+    struct log_disk_limits limits = LIMITS;
+    struct rig r;
+
+    (void)state;
+    limits.ballast_bytes = 6 * MIB;
+    guarded_open(&r, &limits, 150);
+    log_root_ballast(r.root);
+    assert_int_equal(ballast_size(&r), -1); /* not on a disk that gets full */
+    assert_int_equal(level_at(&r, 500), LOG_DISK_OK);
+    log_root_ballast(r.root);
+    assert_int_equal(ballast_size(&r), LOG_GUARD_BALLAST_STEP);
+    log_root_ballast(r.root);
+    log_root_ballast(r.root);
+    assert_int_equal(ballast_size(&r), 6 * MIB);
+
+    assert_int_equal(level_at(&r, 6), LOG_DISK_FULL);
+    assert_int_equal(ballast_size(&r), 6 * MIB);
+    assert_int_equal(level_at(&r, 5), LOG_DISK_FULL);
+    assert_int_equal(ballast_size(&r), -1);
+    log_root_ballast(r.root);
+    assert_int_equal(ballast_size(&r), -1);
+    assert_int_equal(level_at(&r, 500), LOG_DISK_OK);
+    log_root_ballast(r.root);
+    log_root_ballast(r.root);
+    assert_int_equal(ballast_size(&r), 6 * MIB);
+
+    limits.reserve_bytes = 16 * MIB; /* a quarter of it at most */
+    log_root_guard(r.root, &limits, r.wall_ms);
+    assert_int_equal(ballast_size(&r), -1);
+    log_root_ballast(r.root);
+    assert_int_equal(ballast_size(&r), 4 * MIB);
+    log_root_guard(r.root, &limits, r.wall_ms); /* as the next process does */
+    assert_int_equal(ballast_size(&r), 4 * MIB);
+    disk.free_bytes = 3 * MIB;
+    log_root_guard(r.root, &limits, r.wall_ms);
+    assert_int_equal(ballast_size(&r), -1);
+    guarded_close(&r);
+}
+
+TESTS(test_guard, cmocka_unit_test(the_ballast_goes_last),
+      cmocka_unit_test(levels_are_left_below_where_they_are_entered),
       cmocka_unit_test(limits_can_be_off), cmocka_unit_test(a_full_disk_refuses_and_comes_back),
       cmocka_unit_test(the_reserve_is_not_touched),
       cmocka_unit_test(a_large_append_alone_is_refused),

@@ -316,7 +316,26 @@ static void found_by_time(void **state)
     rig_close(&r);
 }
 
-TESTS(test_message, cmocka_unit_test(both_vectors_are_frames_of_a_log),
+/* A crash came before the name of the file that says the format. */
+static void a_log_is_made_over_the_rest_of_one(void **state)
+{
+    struct rig r;
+    struct os_file *file;
+
+    rig_open_as(&r, LOG_FORMAT_MESSAGE);
+    log_close(r.log);
+    assert_int_equal(os_dir_remove_file(r.dir, FIRST), E_OK);
+    assert_int_equal(os_dir_remove_file(r.dir, "dlog.format"), E_OK);
+    assert_int_equal(os_file_open(r.dir, "dlog.format.tmp", OS_FILE_CREATE, &file), E_OK);
+    os_file_unref(file);
+    assert_int_equal(rig_open_log(&r), E_OK);
+    assert_int_equal(log_format(r.log), LOG_FORMAT_MESSAGE);
+    assert_false(rig_has_file(&r, "dlog.format.tmp"));
+    rig_close(&r);
+}
+
+TESTS(test_message, cmocka_unit_test(a_log_is_made_over_the_rest_of_one),
+      cmocka_unit_test(both_vectors_are_frames_of_a_log),
       cmocka_unit_test(values_of_every_size_and_codec_come_back),
       cmocka_unit_test(every_offset_is_found_over_rotations),
       cmocka_unit_test(what_is_not_for_messages_is_refused),
