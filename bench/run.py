@@ -113,7 +113,7 @@ class Server:
 
 class Dlogd(Server):
     def __init__(self, build, folder, durability="os", wrapper=(), settings=(), core=None,
-                 keep=False):
+                 keep=False, program="dlogd"):
         super().__init__(folder, keep)
         self.port = port_free()
         self.log = open(folder + ".log", "w")
@@ -121,7 +121,7 @@ class Dlogd(Server):
                 "http.listeners=", f"log.durability={durability}", *settings]
         start = time.monotonic()
         self.process = subprocess.Popen(
-            [*wrapper, f"{build}/dlogd"] + [a for s in sets for a in ("--set", s)],
+            [*wrapper, f"{build}/{program}"] + [a for s in sets for a in ("--set", s)],
             stdout=self.log, stderr=subprocess.STDOUT, preexec_fn=pin(core))
         while True:
             try:
@@ -389,10 +389,10 @@ class Bench:
                   f"{(after - before) * 1024 / count:.2f} KB each, {cpu * 1000 / 2:.0f} ms CPU a second",
                   connections=count, mb=after, kb_each=(after - before) * 1024 / count)
 
-    def counted(self, wrapper, name, n):
+    def counted(self, wrapper, name, n, **dlogd):
         """Run dlogd under `wrapper` through n requests of a kind."""
         kind, options = REQUESTS[name]
-        with Dlogd(self.build, self.folder(), wrapper=wrapper) as d:
+        with Dlogd(self.build, self.folder(), wrapper=wrapper, **dlogd) as d:
             load(self.build, d.port, "produce", requests=100)
             load(self.build, d.port, kind, requests=n, **options)
 
@@ -402,12 +402,26 @@ class Bench:
             print("instructions: no valgrind")
             return
 
-        def count(name, n):
-            out = self.folder() + ".callgrind"
-            self.counted(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"], name, n)
-            return int(re.search(r"^(?:summary|totals): (\d+)", open(out).read(), re.M).group(1))
-        each = {name: (count(name, 900) - count(name, 100)) / 800 for name in REQUESTS}
+        each = {name: self.instructions_each(name) for name in REQUESTS}
         self.note("instructions", ", ".join(f"{name} {n:.0f}" for name, n in each.items()), **each)
+
+    def instructions_each(self, name, **dlogd):
+        def count(n):
+            out = self.folder() + ".callgrind"
+            self.counted(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"], name, n, **dlogd)
+            return int(re.search(r"^(?:summary|totals): (\d+)", open(out).read(), re.M).group(1))
+        return (count(900) - count(100)) / 800
+
+    def metering(self):
+        """The same of a dlogd that counts nothing: what metrics cost a request."""
+        if shutil.which("valgrind") is None:
+            print("metering: no valgrind")
+            return
+        for name in REQUESTS:
+            counts, without = (self.instructions_each(name, durability="always", program=program)
+                               for program in ("dlogd", "bench/dlogd-unmetered"))
+            self.note("metering", f"{name} {counts:.0f} instructions, {without:.0f} without metrics: "
+                      f"{100 * (counts / without - 1):.2f} %", **{name: counts / without - 1})
 
     def syscalls(self):
         if shutil.which("strace") is None:
@@ -433,7 +447,7 @@ class Bench:
     def run(self):
         names = self.args.only.split(",") if self.args.only else None
         extra = {"start": self.start, "memory": self.memory, "idle": self.idle,
-                 "instructions": self.instructions, "syscalls": self.syscalls}
+                 "instructions": self.instructions, "metering": self.metering, "syscalls": self.syscalls}
         for name in names or []:
             if name not in ROWS and name not in CLIENT_ROWS and name not in extra:
                 sys.exit(f"no row {name}; there are {', '.join([*CLIENT_ROWS, *ROWS, *extra])}")

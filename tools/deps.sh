@@ -11,7 +11,7 @@ declare -A packages why
 packages[build]="gcc meson ninja-build pkg-config python3 libisal-dev zlib1g-dev liblz4-dev libzstd-dev
     libsnappy-dev librdkafka-dev libjansson-dev libcmocka-dev scdoc"
 packages[test]="clang=clang clang-format=clang-format kcat=kcat python3-confluent-kafka python3-kafka
-    python3-lz4 python3-snappy python3-zstandard"
+    python3-lz4 python3-snappy python3-zstandard promtool=prometheus"
 packages[lint]="clang-tidy=clang-tidy cppcheck=cppcheck shellcheck=shellcheck pyflakes3=pyflakes3
     clang-format=clang-format clang=clang gcovr=gcovr"
 packages[compat]="javac=default-jdk-headless mvn=maven npm=npm python3-venv kcat=kcat
@@ -19,7 +19,7 @@ packages[compat]="javac=default-jdk-headless mvn=maven npm=npm python3-venv kcat
 packages[bench]="librocksdb-dev liblmdb-dev libsqlite3-dev libhiredis-dev redis-server=redis-server"
 why[bench]="the stores that make bench compares with"
 why[build]="compiler, build system and libraries"
-why[test]="a second compiler and the packaged Kafka clients that the tests run"
+why[test]="a second compiler, the packaged Kafka clients that the tests run, and Prometheus"
 why[lint]="the checkers of make lint and make cover"
 why[compat]="what outside Kafka clients of other languages are built with"
 

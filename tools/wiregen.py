@@ -447,6 +447,8 @@ def write_one(f, of, s):
         return [f"write_{f.struct.c[5:]}(w, version, &{of});"]
     if f.base == "bool":
         return [f"writer_i8(w, {of});"]
+    if f.name == "error_code" and f.base == "int16":    # for whoever counts what was answered
+        return [f"wire_write_error_code(w, {of});"]
     if f.base in SCALARS:
         return [f"writer_{SCALARS[f.base][1]}(w, {of});"]
     null = "false" if f.array else null_expression(f)

@@ -1,37 +1,90 @@
 #include "admin/admin.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "admin/metrics.h"
+#include "base/list.h"
 #include "base/mem.h"
 #include "broker/broker.h"
+#include "broker/census.h"
 #include "config/config.h"
 #include "config/listener.h"
 #include "http/server.h"
 #include "net/loop.h"
 #include "trace/trace.h"
 
-enum { METRICS_BYTES_MAX = 4 * 1024 * 1024 };
+enum { METRICS_BYTES_MAX = 64 * 1024 * 1024, SCRAPES_MAX = 8 };
 
 struct admin {
+    struct loop *loop;
     struct broker *broker;
     struct quorum *quorum;
     struct trace *trace;
+    size_t names_max;
     struct http_server *servers[CONFIG_LISTENERS_MAX];
     size_t server_count;
+    struct list_node scrapes; /* whose census goes round */
+    size_t scrape_count;
 };
+
+/* One GET /metrics. */
+struct scrape {
+    struct list_node node;
+    struct admin *admin;
+    struct http_reply *reply;
+    struct broker_census *census;
+};
+
+static void scrape_free(struct scrape *s)
+{
+    list_remove(&s->node);
+    s->admin->scrape_count--;
+    broker_census_free(s->census);
+    mem_free(s);
+}
+
+static void scrape_answer(struct broker_census *census)
+{
+    struct scrape *s = census->ctx;
+    const struct admin *a = s->admin;
+    struct metrics_source source = {
+        .os = loop_os(a->loop),
+        .loop = a->loop,
+        .broker = a->broker,
+        .quorum = a->quorum,
+        .census = census,
+    };
+    struct buf body;
+
+    buf_init(&body, METRICS_BYTES_MAX);
+    if (metrics_write(&body, &source) == E_OK)
+        http_reply_send(s->reply, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", &body);
+    else
+        http_reply_send_text(s->reply, HTTP_INTERNAL_ERROR, "out of memory\n");
+    buf_release(&body);
+    scrape_free(s);
+}
 
 static void handle_metrics(void *ctx, const struct http_request *request, struct http_reply *reply)
 {
     struct admin *a = ctx;
-    struct buf body;
+    struct scrape *s = NULL;
 
-    buf_init(&body, METRICS_BYTES_MAX);
-    if (metrics_write(&body, a->broker, a->quorum) == E_OK)
-        http_reply_send(reply, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", &body);
-    else
-        http_reply_send_text(reply, HTTP_INTERNAL_ERROR, "out of memory\n");
-    buf_release(&body);
+    if (a->scrape_count < SCRAPES_MAX)
+        s = mem_alloc_zero(sizeof(*s));
+    if (s != NULL)
+        s->census = broker_census_new(a->broker, a->names_max);
+    if (s == NULL || s->census == NULL) {
+        mem_free(s);
+        http_reply_send_text(reply, HTTP_UNAVAILABLE, "too many scrapes at once\n");
+        return;
+    }
+    s->admin = a;
+    s->reply = reply;
+    list_push_back(&a->scrapes, &s->node);
+    a->scrape_count++;
+    broker_census_start(s->census, a->loop, scrape_answer, s);
 }
 
 static void handle_healthz(void *ctx, const struct http_request *request, struct http_reply *reply)
@@ -42,11 +95,11 @@ static void handle_healthz(void *ctx, const struct http_request *request, struct
 static void handle_readyz(void *ctx, const struct http_request *request, struct http_reply *reply)
 {
     const struct admin *a = ctx;
+    const char *why = broker_unready_text(a->broker);
+    char text[80];
 
-    if (broker_is_ready(a->broker))
-        http_reply_send_text(reply, HTTP_OK, "ready\n");
-    else
-        http_reply_send_text(reply, HTTP_UNAVAILABLE, "starting\n");
+    snprintf(text, sizeof(text), "%s\n", why == NULL ? "ready" : why);
+    http_reply_send_text(reply, why == NULL ? HTTP_OK : HTTP_UNAVAILABLE, text);
 }
 
 static const struct http_route ROUTES[] = {
@@ -97,6 +150,9 @@ enum err admin_open(const struct admin_options *options, struct admin **admin_ou
 
     if (a == NULL)
         return E_NOMEM;
+    list_init(&a->scrapes);
+    a->loop = options->loop;
+    a->names_max = (size_t)config_i64(options->config, CONFIG_METRICS_NAMES);
     a->broker = options->broker;
     a->quorum = options->quorum;
     a->trace = options->trace;
@@ -114,10 +170,18 @@ enum err admin_open(const struct admin_options *options, struct admin **admin_ou
 
 void admin_close(struct admin *a)
 {
+    struct list_node *node;
+
     if (a == NULL)
         return;
     for (size_t i = 0; i < a->server_count; i++)
         http_server_close(a->servers[i]);
+    while ((node = list_first(&a->scrapes)) != NULL) { /* no loop turns any more */
+        struct scrape *s = LIST_ENTRY(node, struct scrape, node);
+
+        http_reply_send_text(s->reply, HTTP_UNAVAILABLE, "stopping\n");
+        scrape_free(s);
+    }
     mem_free(a);
 }
 

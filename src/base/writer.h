@@ -29,6 +29,7 @@ struct writer {
     struct writer_cut *cuts;
     size_t cut_count;
     size_t cut_max;
+    int16_t noted; /* the first that writer_note() got and is not 0 */
 };
 
 struct writer writer_init(struct buf *buf);
@@ -60,6 +61,13 @@ void writer_i32_at(struct writer *w, size_t pos, int32_t v);
 void writer_insert(struct writer *w, size_t pos, const void *bytes, size_t size);
 
 void writer_fail(struct writer *w, enum err e);
+
+/* Something to be remembered about what is written; does nothing when something was noted. */
+static inline void writer_note(struct writer *w, int16_t note)
+{
+    if (w->noted == 0)
+        w->noted = note;
+}
 
 /*
  *   E_TOO_BIG  past the buf's maximum

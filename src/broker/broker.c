@@ -36,6 +36,8 @@ enum err broker_open(const struct broker_options *options, struct broker **broke
     b->cleaner_pool = options->cleaner_pool;
     b->on_ready = options->on_ready;
     b->on_ready_ctx = options->on_ready_ctx;
+    b->opened_ms = os_mono_ms(options->os);
+    atomic_init(&b->start_ms, -1);
     list_init(&b->early);
     b->node_id = quorum_node_id(options->quorum);
     b->shard_count = options->shard_count;
@@ -354,6 +356,7 @@ static void ready_run(struct loop_task *task)
 
     if (++b->shards_ready < b->shard_count)
         return;
+    atomic_store_explicit(&b->start_ms, os_mono_ms(b->os) - b->opened_ms, memory_order_relaxed);
     atomic_store_explicit(&b->is_ready, true, memory_order_release);
     while ((node = list_pop_front(&b->early)) != NULL)
         accepted_place(b, LIST_ENTRY(node, struct accepted, node));
@@ -396,6 +399,7 @@ void broker_on_shard_stopped(struct broker *b)
 
 void broker_stop(struct broker *b, void (*on_stopped)(void *ctx), void *ctx)
 {
+    atomic_store_explicit(&b->is_stopping, true, memory_order_relaxed);
     listeners_close(b);
     early_close(b);
     b->on_stopped = on_stopped;
@@ -406,25 +410,67 @@ void broker_stop(struct broker *b, void (*on_stopped)(void *ctx), void *ctx)
         shard_stop(&b->shards[i]);
 }
 
+const char *broker_unready_text(const struct broker *b)
+{
+    size_t failed = 0;
+
+    if (!broker_is_ready(b))
+        return "starting";
+    if (atomic_load_explicit(&b->is_stopping, memory_order_relaxed))
+        return "stopping";
+    for (size_t i = 0; i < broker_disk_count(b); i++)
+        failed += broker_disk(b, i).is_failed;
+    return failed == broker_disk_count(b) ? "no data directory can be written" : NULL;
+}
+
 void broker_stats(const struct broker *b, struct broker_stats *stats_out)
 {
     struct broker_stats stats = {
         .connections = (uint64_t)atomic_load_explicit(&b->connections, memory_order_relaxed),
+        .start_ms = atomic_load_explicit(&b->start_ms, memory_order_relaxed),
     };
 
     for (int i = 0; i < b->shard_count; i++) {
-        const struct broker_shard *shard = &b->shards[i];
+        const struct meter *meter = &b->shards[i].meter;
 
-        stats.connections_opened += counter_get(&shard->connections_opened);
-        stats.connections_refused += counter_get(&shard->connections_refused);
-        stats.bytes_in += counter_get(&shard->bytes_in);
-        stats.bytes_out += counter_get(&shard->bytes_out);
-        stats.scrubbed_bytes += counter_get(&shard->background.scrubbed_bytes);
-        stats.damaged_ranges += counter_get(&shard->background.damaged_ranges);
-        for (int key = 0; key < SHARD_API_KEYS; key++)
-            stats.requests[key] += counter_get(&shard->requests[key]);
+        stats.connections_opened += counter_get(&meter->connections_opened);
+        stats.connections_refused += counter_get(&meter->connections_refused);
+        stats.connections_dropped += counter_get(&meter->connections_dropped);
+        stats.bytes_in += counter_get(&meter->bytes_in);
+        stats.bytes_out += counter_get(&meter->bytes_out);
+        stats.throttled_ms += counter_get(&meter->throttled_ms);
+        stats.crc_errors += counter_get(&meter->crc_errors);
+        stats.damaged_reads += counter_get(&meter->damaged_reads);
     }
     *stats_out = stats;
+}
+
+bool broker_api_stats(const struct broker *b, int16_t api_key, struct meter_api *sum_out)
+{
+    bool is_known = false;
+
+    for (int i = 0; i < b->shard_count; i++) {
+        const struct meter_api *api = meter_api(&b->shards[i].meter, api_key);
+
+        if (api == NULL)
+            continue;
+        is_known = true;
+        hist_merge(&sum_out->us, &api->us);
+        for (int k = 0; k < METER_ERRORS; k++)
+            counter_add(&sum_out->errors[k], counter_get(&api->errors[k]));
+    }
+    return is_known;
+}
+
+void broker_replica_stats(const struct broker *b, struct replica_stats *sum_out)
+{
+    for (int i = 0; i < b->shard_count; i++)
+        replica_stats_add(sum_out, &b->shards[i].background);
+}
+
+uint64_t broker_shard_busy_ns(const struct broker *b, int shard)
+{
+    return loop_busy_ns(b->shards[shard].loop);
 }
 
 size_t broker_disk_count(const struct broker *b)
@@ -439,14 +485,7 @@ struct broker_disk broker_disk(const struct broker *b, size_t index)
 
     return (struct broker_disk){.path = log_root_path(root),
                                 .level = (int)disk.level,
+                                .is_failed = log_root_is_broken(root),
                                 .size_bytes = disk.size_bytes,
                                 .free_bytes = disk.free_bytes};
-}
-
-void broker_latency(const struct broker *b, struct hist *produce_out, struct hist *fetch_out)
-{
-    for (int i = 0; i < b->shard_count; i++) {
-        hist_merge(produce_out, &b->shards[i].produce_us);
-        hist_merge(fetch_out, &b->shards[i].fetch_us);
-    }
 }

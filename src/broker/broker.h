@@ -10,10 +10,12 @@
 
 struct config;
 struct loop;
+struct meter_api;
 struct os;
 struct os_pool;
 struct quorum;
 struct replica_roots;
+struct replica_stats;
 struct trace;
 
 /*
@@ -73,29 +75,40 @@ void broker_stop(struct broker *broker, void (*on_stopped)(void *ctx), void *ctx
 /* Every shard has seen the metadata that was there at start: it can serve. */
 bool broker_is_ready(const struct broker *broker);
 
-/* For metrics; any thread. */
+/* Any thread: can it serve? NULL: yes; else why not, in a few words. */
+const char *broker_unready_text(const struct broker *broker);
+
+/* ---- for metrics; any thread ---- */
+
 struct broker_stats {
     uint64_t connections;
     uint64_t connections_opened;
     uint64_t connections_refused;
+    uint64_t connections_dropped;
     uint64_t bytes_in;
     uint64_t bytes_out;
-    uint64_t scrubbed_bytes;
-    uint64_t damaged_ranges;
-    uint64_t requests[128]; /* by API key */
+    uint64_t throttled_ms;
+    uint64_t crc_errors;
+    uint64_t damaged_reads;
+    int64_t start_ms; /* from opening to being ready; -1: not ready yet */
 };
 void broker_stats(const struct broker *broker, struct broker_stats *stats_out);
 
-/* For metrics: the disks of the data directories, as they were found last. */
+/* Of all shards together; what `sum_out` points to is added to. False: there was no such request.
+ */
+bool broker_api_stats(const struct broker *broker, int16_t api_key, struct meter_api *sum_out);
+void broker_replica_stats(const struct broker *broker, struct replica_stats *sum_out);
+
+int broker_shard_count(const struct broker *broker);
+uint64_t broker_shard_busy_ns(const struct broker *broker, int shard);
+
+/* The disks of the data directories, as they were found last. */
 struct broker_disk {
     const char *path; /* of the directory; lives as long as the roots */
     int level;        /* 0 to 3: ok, warn, throttle, full (storage/log_guard.h) */
+    bool is_failed;   /* a write or a sync failed: nothing is written there any more */
     int64_t size_bytes;
     int64_t free_bytes;
 };
 size_t broker_disk_count(const struct broker *broker);
 struct broker_disk broker_disk(const struct broker *broker, size_t index);
-
-/* For metrics: times of produce and fetch requests in us, all shards together. */
-struct hist;
-void broker_latency(const struct broker *broker, struct hist *produce_out, struct hist *fetch_out);

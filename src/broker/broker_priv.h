@@ -38,6 +38,9 @@ struct broker {
     _Atomic int64_t connections; /* open ones, of all shards */
     struct broker_peers peers;   /* shard 0's loop, by which connections are counted */
     _Atomic bool is_ready;
+    _Atomic bool is_stopping;
+    int64_t opened_ms;
+    _Atomic int64_t start_ms; /* from there to being ready; -1 */
 
     int shards_ready;       /* shard 0's loop, like all that follows */
     struct list_node early; /* struct accepted, before the broker was ready */
@@ -49,8 +52,6 @@ struct broker {
     void (*on_stopped)(void *ctx);
     void *on_stopped_ctx;
 };
-
-int broker_shard_count(const struct broker *broker);
 
 /*
  * Where a client that came in through `session` finds broker `b`: that broker's

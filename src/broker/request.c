@@ -90,6 +90,7 @@ void request_answer_finish_files(struct request *req, struct writer *w, struct l
 {
     size_t size = req->answer.size - FRAME_PREFIX_SIZE;
 
+    req->error_code = w->noted;
     req->ranges = ranges;
     req->range_count = range_count;
     req->cuts = w->cuts;

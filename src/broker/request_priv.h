@@ -42,13 +42,14 @@ struct request {
     uint8_t *body;                     /* after the header; may be changed in place */
     size_t body_size;
     struct arena arena;
-    int64_t arrived_ns;
+    int64_t arrived_ns;                 /* when its turn of the loop began */
     size_t held_bytes;                  /* as its session counts it */
     void *work;                         /* the handler's own state, in the arena */
     void (*hurry)(struct request *req); /* may be NULL */
 
-    bool is_answered; /* waits only for those before it */
-    bool is_silent;   /* has no answer (acks=0) */
+    bool is_answered;   /* waits only for those before it */
+    bool is_silent;     /* has no answer (acks=0) */
+    int16_t error_code; /* the first in the answer; 0: none */
     struct buf answer;
     struct writer_cut *cuts; /* in the arena */
     size_t cut_count;

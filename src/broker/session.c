@@ -77,7 +77,7 @@ static void session_flush(struct session *s)
             break;
         if (!req->is_silent)
             request_send(s, req);
-        shard_count_request(s->shard, req);
+        meter_request(&s->shard->meter, req, s->shard->broker->os);
         s->request_count--;
         s->held_bytes -= req->held_bytes;
         request_free(req);
@@ -107,6 +107,7 @@ void session_close(struct session *s, const char *reason)
 {
     if (s->conn == NULL)
         return;
+    counter_add(&s->shard->meter.connections_dropped, 1);
     shard_trace_session(s->shard, s, reason);
     s->is_closing = true;
     conn_close(s->conn);
@@ -150,7 +151,7 @@ static bool request_start(struct session *s, uint8_t *at, size_t size)
     api = wire_api_find(req->header.api_key);
     req->api = api;
     req->session = s;
-    req->arrived_ns = os_mono_ns(loop_os(s->shard->loop));
+    req->arrived_ns = loop_now_ns(s->shard->loop);
     req->body = at + (r.at - at);
     req->body_size = reader_left(&r);
     req->header.client_id = arena_copy(&req->arena, req->header.client_id);

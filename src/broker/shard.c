@@ -67,33 +67,22 @@ enum wire_error shard_check_epoch(const struct partition *partition, int32_t cli
 void shard_add_session(struct broker_shard *shard, struct session *session)
 {
     list_push_back(&shard->sessions, &session->node);
-    counter_add(&shard->connections_opened, 1);
+    counter_add(&shard->meter.connections_opened, 1);
 }
 
 void shard_remove_session(struct broker_shard *shard, struct session *session)
 {
     list_remove(&session->node);
-    counter_add(&shard->connections_closed, 1);
+    counter_add(&shard->meter.connections_closed, 1);
     broker_peer_leave(session->peer);
     atomic_fetch_sub_explicit(&shard->broker->connections, 1, memory_order_relaxed);
 }
 
 void shard_session_refused(struct broker_shard *shard, struct broker_peer *peer)
 {
-    counter_add(&shard->connections_refused, 1);
+    counter_add(&shard->meter.connections_refused, 1);
     broker_peer_leave(peer);
     atomic_fetch_sub_explicit(&shard->broker->connections, 1, memory_order_relaxed);
-}
-
-void shard_count_request(struct broker_shard *shard, const struct request *req)
-{
-    int64_t us = (os_mono_ns(shard->broker->os) - req->arrived_ns) / 1000;
-
-    counter_add(&shard->requests[req->api->key], 1);
-    if (req->api->key == WIRE_API_PRODUCE)
-        hist_record(&shard->produce_us, (uint64_t)us);
-    else if (req->api->key == WIRE_API_FETCH)
-        hist_record(&shard->fetch_us, (uint64_t)us);
 }
 
 void shard_trace_session(struct broker_shard *shard, const struct session *session,
@@ -116,14 +105,31 @@ void shard_trace_refused(struct broker_shard *shard, const char *peer, const cha
 
 /* Topic settings. */
 
-static void settings_clear(struct broker_shard *shard)
+static void settings_release(struct broker_shard *shard)
 {
     struct map_iter it = {0};
     struct topic_settings *settings;
 
     while ((settings = map_slice_next(&shard->topic_settings, &it, NULL)) != NULL)
         mem_free(settings);
-    map_slice_clear(&shard->topic_settings);
+    map_slice_release(&shard->topic_settings);
+}
+
+/* Metadata has changed: what is known of topics may not be true, and some may be gone. */
+static void settings_age(struct broker_shard *shard)
+{
+    struct map_iter it = {0};
+    struct topic_settings *settings;
+    struct slice key;
+
+    shard->settings_generation++;
+    while ((settings = map_slice_next(&shard->topic_settings, &it, &key)) != NULL) {
+        settings->is_stale = true;
+        if (meta_image_topic_by_id(shard->image, settings->topic_id) != NULL)
+            continue;
+        map_slice_remove(&shard->topic_settings, key);
+        mem_free(settings);
+    }
 }
 
 /*
@@ -164,6 +170,7 @@ static void settings_resolve(struct broker_shard *shard, struct topic_settings *
     const char *policy = config_topic_text(broker, own, CONFIG_TOPIC_CLEANUP_POLICY);
     const char *type = config_topic_text(broker, own, CONFIG_TOPIC_TIMESTAMP_TYPE);
 
+    settings->is_stale = false;
     settings->message_bytes_max =
         (int32_t)config_topic_i64(broker, own, CONFIG_TOPIC_MAX_MESSAGE_BYTES);
     settings->is_compacted = strstr(policy, "compact") != NULL;
@@ -174,11 +181,13 @@ static void settings_resolve(struct broker_shard *shard, struct topic_settings *
     config_topic_free(own);
 }
 
-const struct topic_settings *shard_topic_settings(struct broker_shard *shard, struct uuid topic_id)
+struct topic_settings *shard_topic_settings(struct broker_shard *shard, struct uuid topic_id)
 {
     struct slice key = slice_of(topic_id.bytes, sizeof(topic_id.bytes));
     struct topic_settings *settings = map_slice_find(&shard->topic_settings, key);
 
+    if (settings != NULL && settings->is_stale)
+        settings_resolve(shard, settings);
     if (settings != NULL)
         return settings;
     settings = mem_alloc_zero(sizeof(*settings));
@@ -215,7 +224,7 @@ static void on_records(void *ctx, const struct quorum_batch *batch)
     meta_image_set_offset(shard->image, batch->last_offset);
     if (!shard->is_caught_up)
         return;
-    settings_clear(shard);
+    settings_age(shard);
     shard_settings_follow(shard);
     replica_apply(shard->manager, shard->image, &shard->delta);
     coord_apply(shard->coord, shard->image, &shard->delta);
@@ -428,8 +437,8 @@ void shard_close(struct broker_shard *shard)
     replica_shard_close(shard->replicas);
     coord_close(shard->coord);
     fetch_sessions_free(shard->fetch_sessions);
-    settings_clear(shard);
-    map_slice_release(&shard->topic_settings);
+    settings_release(shard);
+    meter_release(&shard->meter);
     meta_delta_release(&shard->delta);
     meta_image_free(shard->image);
     config_free(shard->config);

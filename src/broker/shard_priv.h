@@ -5,12 +5,11 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "base/counter.h"
 #include "base/err.h"
-#include "base/hist.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/uuid.h"
+#include "broker/meter.h"
 #include "meta/image.h"
 #include "net/conn.h"
 #include "net/loop.h"
@@ -39,7 +38,7 @@ struct topic_settings;
  *
  * Owner: the broker. Thread: its loop; counters may be read from any.
  */
-enum { SHARD_API_KEYS = 128, SHARD_SCRATCH_BYTES_KEPT = 256 * 1024 };
+enum { SHARD_SCRATCH_BYTES_KEPT = 256 * 1024 };
 
 struct broker_shard {
     struct broker *broker;
@@ -60,7 +59,8 @@ struct broker_shard {
     struct list_node free_requests;
     int free_request_count;
     int request_count;               /* under way, also those whose connection is gone */
-    struct map_slice topic_settings; /* by topic id; emptied when metadata changes */
+    struct map_slice topic_settings; /* by topic id; resolved again when metadata changes */
+    uint32_t settings_generation;    /* counts that: pointers to them are good for one */
     struct meta_delta delta;         /* of the records being applied */
     struct buf scratch;              /* for decompression while a batch is checked */
     bool validates_compressed;       /* log.validate.compressed */
@@ -75,21 +75,13 @@ struct broker_shard {
 
     struct trace_limit dropped_limit;
 
-    struct counter connections_opened;
-    struct counter connections_closed;
-    struct counter connections_refused;
-    struct counter requests[SHARD_API_KEYS];
-    struct counter bytes_in;  /* records accepted by produce */
-    struct counter bytes_out; /* records sent by fetch */
+    struct meter meter;
     struct replica_stats background;
-    struct hist produce_us; /* from the last byte of a request to its answer */
-    struct hist fetch_us;
 };
 
 void shard_add_session(struct broker_shard *shard, struct session *session);
 void shard_remove_session(struct broker_shard *shard, struct session *session);
 void shard_session_refused(struct broker_shard *shard, struct broker_peer *peer);
-void shard_count_request(struct broker_shard *shard, const struct request *req);
 void shard_trace_session(struct broker_shard *shard, const struct session *session,
                          const char *reason);
 void shard_trace_refused(struct broker_shard *shard, const char *peer, const char *reason);
@@ -126,10 +118,12 @@ void shard_settings_follow(struct broker_shard *shard);
 
 /*
  * The settings of a topic that the data path asks for, resolved once and kept
- * until metadata change.
+ * until metadata change; and what this shard's clients did with it, until it is deleted.
  */
 struct topic_settings {
     struct uuid topic_id;
+    struct meter_topic meter;
+    bool is_stale; /* to be resolved before it is used */
     int32_t message_bytes_max;
     bool is_compacted; /* cleanup.policy has compact */
     bool is_deleted;   /* cleanup.policy has delete */
@@ -139,7 +133,7 @@ struct topic_settings {
 };
 
 /* NULL only when memory is out. */
-const struct topic_settings *shard_topic_settings(struct broker_shard *shard, struct uuid topic_id);
+struct topic_settings *shard_topic_settings(struct broker_shard *shard, struct uuid topic_id);
 
 /* The overrides of a topic, ready for config_topic_*(); NULL (no overrides) when memory is out. */
 struct config_topic *shard_topic_config(const struct broker_shard *shard,

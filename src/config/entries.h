@@ -69,6 +69,8 @@ X(ADVERTISED_LISTENERS, "advertised.listeners", CONFIG_LISTENER_LIST, NULL, 0, 0
 X(HTTP_LISTENERS, "http.listeners", CONFIG_LISTENER_LIST, "127.0.0.1:9644,[::1]:9644", 0, 0, \
   NULL, CONFIG_B, \
   "Where HTTP is served (metrics, health); empty: nowhere.") \
+X(METRICS_NAMES, "metrics.names.max", CONFIG_INT, "1000", 0, 1000000, NULL, CONFIG_B, \
+  "Topics, and pairs of group and topic, that /metrics names; more are only counted.") \
 X(GRPC_LISTENERS, "grpc.listeners", CONFIG_LISTENER_LIST, "127.0.0.1:9095,[::1]:9095", 0, 0, \
   NULL, CONFIG_B, \
   "Where gRPC is served; empty: nowhere.") \

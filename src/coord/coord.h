@@ -125,3 +125,16 @@ enum wire_error coord_list(const struct coord *coord,
                            const struct wire_list_groups_request *request, struct vec *list);
 
 size_t coord_group_count(const struct coord *coord);
+
+/*
+ * Every group of this shard with the offsets it has committed, until `each` returns false. What
+ * `each` is given lives in the arena, but for the names, which are borrowed until the next event.
+ * False: memory is out, or the arena's maximum reached.
+ */
+struct coord_group {
+    struct group_listed listed;
+    const struct wire_offset_fetch_response_offset_fetch_response_group *offsets;
+};
+
+bool coord_each_group(const struct coord *coord, struct arena *arena,
+                      bool (*each)(void *ctx, const struct coord_group *group), void *ctx);

@@ -27,7 +27,7 @@
  * Either the loop sees is_posted or the poster sees is_asleep.
  */
 
-enum { EVENTS_PER_WAIT = 256, WAIT_MS_MAX = 24 * 3600 * 1000 };
+enum { EVENTS_PER_WAIT = 256, WAIT_MS_MAX = 24 * 3600 * 1000, NS_PER_MS = 1000000 };
 
 static enum err open_descriptors(struct loop *loop)
 {
@@ -64,7 +64,8 @@ enum err loop_open(struct os *os, struct loop **loop_out)
     list_init(&loop->dead);
     list_init(&loop->posted);
     pthread_mutex_init(&loop->lock, NULL);
-    loop->now_ms = os_mono_ms(os);
+    loop->woke_ns = os_mono_ns(os);
+    loop->now_ms = loop->woke_ns / NS_PER_MS;
     loop->wall_ms = os_wall_ms(os);
     loop->scratch = mem_alloc(LOOP_SCRATCH_SIZE);
     e = loop->scratch == NULL ? E_NOMEM : open_descriptors(loop);
@@ -146,10 +147,12 @@ static int wait_ms(struct loop *loop)
     return left < WAIT_MS_MAX ? (int)left : WAIT_MS_MAX;
 }
 
-static void wait_and_read(struct loop *loop)
+/* What there is to do by now, or after a sleep. */
+static int wait_for_events(struct loop *loop, struct epoll_event events[EVENTS_PER_WAIT])
 {
-    struct epoll_event events[EVENTS_PER_WAIT];
     int timeout_ms = wait_ms(loop);
+    int64_t slept_ns = 0;
+    int64_t now_ns;
     int count;
 
     loop->is_again = false;
@@ -158,10 +161,24 @@ static void wait_and_read(struct loop *loop)
         if (atomic_load(&loop->is_posted) || atomic_load(&loop->is_stopping))
             timeout_ms = 0;
     }
+    if (timeout_ms != 0)
+        slept_ns = -os_mono_ns(loop->os);
     count = epoll_wait(loop->epoll, events, EVENTS_PER_WAIT, timeout_ms);
     atomic_store(&loop->is_asleep, false);
-    loop->now_ms = os_mono_ms(loop->os);
+    now_ns = os_mono_ns(loop->os);
+    if (timeout_ms != 0)
+        slept_ns += now_ns;
+    counter_add(&loop->busy_ns, (uint64_t)(now_ns - loop->woke_ns - slept_ns));
+    loop->woke_ns = now_ns;
+    loop->now_ms = now_ns / NS_PER_MS;
     loop->wall_ms = os_wall_ms(loop->os);
+    return count;
+}
+
+static void wait_and_read(struct loop *loop)
+{
+    struct epoll_event events[EVENTS_PER_WAIT];
+    int count = wait_for_events(loop, events);
 
     for (int i = 0; i < count; i++) { /* none when it was interrupted */
         struct loop_source *source = events[i].data.ptr;
@@ -285,9 +302,19 @@ int64_t loop_now_ms(const struct loop *loop)
     return loop->now_ms;
 }
 
+int64_t loop_now_ns(const struct loop *loop)
+{
+    return loop->woke_ns;
+}
+
 int64_t loop_wall_ms(const struct loop *loop)
 {
     return loop->wall_ms;
+}
+
+uint64_t loop_busy_ns(const struct loop *loop)
+{
+    return counter_get(&loop->busy_ns);
 }
 
 /* Timers and hooks. */

@@ -43,8 +43,17 @@ struct os *loop_os(const struct loop *loop);
 /* Monotonic time at the start of this turn. */
 int64_t loop_now_ms(const struct loop *loop);
 
+/* The same in ns: when the loop woke up. */
+int64_t loop_now_ns(const struct loop *loop);
+
 /* Wall clock at the start of this turn, for record timestamps. */
 int64_t loop_wall_ms(const struct loop *loop);
+
+/*
+ * How long the loop has worked, in ns, since it was opened: all the time but that in which it
+ * slept. Any thread. 0 in a simulation, where work takes no time.
+ */
+uint64_t loop_busy_ns(const struct loop *loop);
 
 /*
  * Timer: embedded in its owner. Fires once at or after `at_ms` of loop_now_ms;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/counter.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "net/loop.h"
@@ -42,6 +43,8 @@ struct loop {
     int wake; /* an eventfd */
     int64_t now_ms;
     int64_t wall_ms;
+    int64_t woke_ns;        /* when this turn's work began */
+    struct counter busy_ns; /* before that */
     bool is_again;
     uint8_t *scratch; /* of LOOP_SCRATCH_SIZE: valid within one call into net/ */
 

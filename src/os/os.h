@@ -34,5 +34,16 @@ int64_t os_mono_ns(struct os *os);
 /* How many files and connections this process may have open, after asking for as many as it may. */
 int64_t os_files_max(struct os *os);
 
+/* What this process uses; 0 where the system does not say, and in a simulation. */
+struct os_usage {
+    int64_t resident_bytes;
+    int64_t heap_bytes; /* in use, of the allocator */
+    int64_t cpu_us;     /* user and system */
+    int64_t files;      /* open descriptors */
+    int64_t start_wall_ms;
+};
+
+void os_usage(struct os *os, struct os_usage *usage_out);
+
 /* Unpredictable bytes in the real world, seeded ones in a simulation. */
 void os_random(struct os *os, void *bytes_out, size_t size);

@@ -162,6 +162,15 @@ static void trace_result(const struct replica_cleaner *c, const struct partition
                              trace_i64("ms", loop_now_ms(c->manager->loop) - c->began_ms)));
 }
 
+static void count_result(const struct replica_cleaner *c, struct replica_stats *stats,
+                         const struct log_compact_result *r)
+{
+    counter_add(&stats->compactions, 1);
+    counter_add(&stats->compacted_bytes_before, (uint64_t)r->bytes_before);
+    counter_add(&stats->compacted_bytes_after, (uint64_t)r->bytes_after);
+    counter_add(&stats->compaction_ms, (uint64_t)(loop_now_ms(c->manager->loop) - c->began_ms));
+}
+
 /* The partition is free again; it may have waited for that to be closed. */
 static enum err finish(struct replica_cleaner *c)
 {
@@ -173,10 +182,13 @@ static enum err finish(struct replica_cleaner *c)
     p->compact = NULL;
     c->partition = NULL;
     shard->compacting_count--;
-    if (e == E_OK)
+    if (e == E_OK) {
+        count_result(c, shard->stats, &result);
         trace_result(c, p, &result);
-    else if (e != E_CANCELLED && e != E_AGAIN)
+    } else if (e != E_CANCELLED && e != E_AGAIN) {
+        counter_add(&shard->stats->compaction_failures, 1);
         trace_failure(c, p, e);
+    }
     if (p->is_closing && !p->is_syncing) {
         closed = partition_finish_close(p);
         (void)closed; /* as after a sync: the next start finishes it off */

@@ -13,6 +13,7 @@
 #include "os/os.h"
 #include "replica/guard_priv.h"
 #include "replica/manager_priv.h"
+#include "replica/partition_priv.h"
 #include "replica/scrub_priv.h"
 #include "trace/trace.h"
 
@@ -433,12 +434,17 @@ void replica_apply(struct replica_manager *manager, const struct meta_image *ima
 
 static void maintain(struct replica_manager *m, struct replica_entry *entry)
 {
+    struct log *log;
+    int64_t size_bytes;
     enum err e;
 
     if (entry->state != ENTRY_OPEN || log_is_broken(partition_log(entry->partition)))
         return;
-    e = log_maintain(partition_log(entry->partition), partition_high_watermark(entry->partition),
-                     loop_wall_ms(m->loop));
+    log = partition_log(entry->partition);
+    size_bytes = log_size_bytes(log);
+    e = log_maintain(log, partition_high_watermark(entry->partition), loop_wall_ms(m->loop));
+    counter_add(&m->options.shard->stats->retention_bytes,
+                (uint64_t)(size_bytes - log_size_bytes(log)));
     if (e != E_OK)
         replica_trace_entry(m, entry,
                             &(struct replica_trouble){TRACE_WARN, "log_maintain_failed", .err = e});
@@ -555,4 +561,14 @@ enum err replica_find(struct replica_manager *manager, struct partition_id id,
 size_t replica_offline_count(const struct replica_manager *manager)
 {
     return manager->offline_count;
+}
+
+struct replica_states replica_states(const struct replica_manager *manager)
+{
+    struct replica_states states = {.offline = manager->offline_count};
+
+    for (struct list_node *n = manager->turns.next; n != &manager->turns; n = n->next)
+        states.open += LIST_ENTRY(n, struct replica_entry, node)->state == ENTRY_OPEN;
+    states.waiting = manager->entries.count - states.open - states.offline;
+    return states;
 }

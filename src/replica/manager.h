@@ -107,3 +107,12 @@ struct log_options replica_log_options(const struct config *config, const struct
                                        const struct meta_topic *topic);
 
 size_t replica_offline_count(const struct replica_manager *manager);
+
+/* How many partitions are in which state. */
+struct replica_states {
+    size_t open;
+    size_t waiting; /* to be opened, or being recovered */
+    size_t offline;
+};
+
+struct replica_states replica_states(const struct replica_manager *manager);

@@ -65,6 +65,7 @@ void partition_advance(struct partition *p)
             break;
         list_remove(node);
         list_push_back(&p->shard->done, node);
+        p->shard->done_count++;
     }
     if (is_broken)
         partition_fail(p, E_BROKEN);
@@ -156,6 +157,26 @@ void partition_append(struct partition *p, struct partition_append *op)
     }
     list_push_back(&p->waiting, &op->node);
     partition_touch(p);
+}
+
+static void count_recovery(const struct partition_opening *opening)
+{
+    const struct log_recovery *r = &opening->recovery;
+    struct replica_stats *stats = opening->partition->shard->stats;
+
+    if (opening->err != E_OK)
+        counter_add(&stats->opened_failed, 1);
+    else if (r->damaged_ranges > 0)
+        counter_add(&stats->opened_damaged, 1);
+    else if (r->torn_bytes > 0)
+        counter_add(&stats->opened_torn, 1);
+    else if (!r->was_clean)
+        counter_add(&stats->opened_scanned, 1);
+    else
+        counter_add(&stats->opened_clean, 1);
+    counter_add(&stats->recovered_bytes, (uint64_t)r->scanned_bytes);
+    counter_add(&stats->torn_bytes, (uint64_t)r->torn_bytes);
+    counter_add(&stats->rebuilt_indexes, (uint64_t)r->indexes_rebuilt);
 }
 
 static void trace_recovery(const struct partition *p, const struct log_recovery *r)
@@ -281,6 +302,7 @@ enum err partition_open_finish(struct partition_opening *opening, struct partiti
     struct partition *p = opening->partition;
     enum err e = opening->err;
 
+    count_recovery(opening);
     opening->partition = NULL;
     if (p->log != NULL)
         trace_recovery(p, &opening->recovery);

@@ -6,6 +6,7 @@
 
 #include "base/counter.h"
 #include "base/err.h"
+#include "base/hist.h"
 #include "base/list.h"
 #include "base/report.h"
 #include "base/slice.h"
@@ -13,6 +14,7 @@
 #include "storage/log.h"
 
 struct loop;
+struct os;
 struct os_pool;
 struct trace;
 
@@ -40,17 +42,47 @@ struct partition;
  */
 struct replica_shard;
 
-/* What the background has done; written by the shard's thread, read by any. */
+/* What was done since start; written by the shard's thread, read by any. */
 struct replica_stats {
     struct counter scrubbed_bytes;
-    struct counter damaged_ranges; /* found by the scrubber since start */
+    struct counter damaged_ranges; /* found by the scrubber */
+
+    struct hist sync_us;      /* of one log */
+    struct counter synced_appends; /* that they made durable: group commit */
+    struct counter sync_failures;
+
+    struct counter opened_clean; /* logs, by what opening them found */
+    struct counter opened_scanned;
+    struct counter opened_torn;
+    struct counter opened_damaged;
+    struct counter opened_failed;
+    struct counter recovered_bytes; /* read by recovery */
+    struct counter torn_bytes;
+    struct counter rebuilt_indexes;
+
+    struct counter retention_bytes; /* deleted by age or size */
+    struct counter compactions;
+    struct counter compaction_failures;
+    struct counter compacted_bytes_before;
+    struct counter compacted_bytes_after;
+    struct counter compaction_ms;
 };
+
+/*
+ * For the time a sync takes, and what it brought. With the meter of broker/ the part of counting
+ * that is on the way of a request; bench/unmetered.c has the same without effect.
+ */
+int64_t replica_stats_now_ns(struct os *os);
+void replica_stats_synced(struct replica_stats *stats, int64_t ns, size_t appends);
+
+/* Add all of `from`, which any thread may be writing, to `sum`, which is ours. */
+void replica_stats_add(struct replica_stats *sum, const struct replica_stats *from);
 
 struct replica_options {
     struct loop *loop;
     struct os_pool *pool;        /* NULL: always sync inline */
     struct trace *trace;         /* may be NULL */
-    struct replica_stats *stats; /* may be NULL; outlives the shard */
+    struct replica_stats *stats; /* NULL: counted for nobody; outlives the shard */
     int files_max;               /* that its logs keep open; 0: no limit */
 };
 

@@ -6,20 +6,23 @@
 
 struct replica_shard {
     struct replica_options options;
-    struct log_files *files; /* NULL: no limit */
+    struct log_files *files;     /* NULL: no limit */
+    struct replica_stats *stats; /* the options', or a place for what nobody reads */
     struct loop_hook hook;
     struct map_slice partitions; /* by id; the key is the partition's own */
     struct list_node touched;    /* partitions with something for the hook to do */
     struct list_node closing;    /* waiting for the end of their sync */
     struct list_node done;       /* appends to be completed in this order */
-    struct list_node fired;      /* watches to be called */
-    size_t sync_count;           /* syncs and other jobs on the pool */
-    size_t opening_count;        /* the same, of the manager */
-    size_t compacting_count;     /* the same, of its cleaner */
-    bool is_closing;             /* nothing goes to the pool any more */
-    void (*stopped)(void *ctx);  /* wanted, once these are 0 */
+    size_t done_count;
+    struct list_node fired;     /* watches to be called */
+    size_t sync_count;          /* syncs and other jobs on the pool */
+    size_t opening_count;       /* the same, of the manager */
+    size_t compacting_count;    /* the same, of its cleaner */
+    bool is_closing;            /* nothing goes to the pool any more */
+    void (*stopped)(void *ctx); /* wanted, once these are 0 */
     void *stopped_ctx;
     struct loop_task stopped_task;
+    struct replica_stats *unread_stats;
 };
 
 /*
@@ -42,6 +45,7 @@ struct partition {
     struct list_node node; /* in touched or closing */
 
     struct log_sync sync;
+    int64_t sync_ns; /* how long it took */
     struct loop_task sync_task;
     struct log_compact *compact; /* of the cleaner; NULL: none */
     bool is_syncing;             /* on the pool */

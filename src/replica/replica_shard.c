@@ -27,10 +27,16 @@ static void sync_failed(struct partition *p, enum err e)
 
 static void after_sync(struct partition *p, enum err e)
 {
-    if (e == E_OK)
+    struct replica_stats *stats = p->shard->stats;
+    size_t before = p->shard->done_count;
+
+    if (e == E_OK) {
         partition_advance(p);
-    else
+        replica_stats_synced(stats, p->sync_ns, p->shard->done_count - before);
+    } else {
+        counter_add(&stats->sync_failures, 1);
         sync_failed(p, e);
+    }
 }
 
 static void on_stopped_task(struct loop_task *task)
@@ -71,7 +77,13 @@ static void on_sync_task(struct loop_task *task)
 
 static void job_run(struct os_job *job)
 {
-    log_sync_run(LIST_ENTRY(job, struct log_sync, job));
+    struct log_sync *sync = LIST_ENTRY(job, struct log_sync, job);
+    struct partition *p = LIST_ENTRY(sync, struct partition, sync);
+    struct os *os = loop_os(p->shard->options.loop);
+    int64_t began_ns = replica_stats_now_ns(os);
+
+    log_sync_run(sync);
+    p->sync_ns = replica_stats_now_ns(os) - began_ns;
 }
 
 static void job_done(struct os_job *job)
@@ -96,8 +108,14 @@ static void sync_on_pool(struct partition *p)
 
 static void sync_here(struct partition *p)
 {
+    struct os *os = loop_os(p->shard->options.loop);
+    int64_t began_ns = replica_stats_now_ns(os);
+    enum err e;
+
     partition_sync_begins(p);
-    after_sync(p, log_sync(p->log));
+    e = log_sync(p->log);
+    p->sync_ns = replica_stats_now_ns(os) - began_ns;
+    after_sync(p, e);
 }
 
 /* Those that need no sync advance at once; the others go to `dirty`. */
@@ -128,6 +146,7 @@ static void call_back(struct replica_shard *shard)
 
     list_init(&done);
     list_init(&fired);
+    shard->done_count = 0;
     list_splice_back(&done, &shard->done);
     list_splice_back(&fired, &shard->fired);
     while ((node = list_pop_front(&done)) != NULL) {
@@ -181,6 +200,15 @@ enum err replica_shard_open(const struct replica_options *options, struct replic
         }
     }
     shard->options = *options;
+    if (options->stats == NULL) {
+        shard->unread_stats = mem_alloc_zero(sizeof(*shard->unread_stats));
+        if (shard->unread_stats == NULL) {
+            log_files_close(shard->files);
+            mem_free(shard);
+            return E_NOMEM;
+        }
+    }
+    shard->stats = options->stats != NULL ? options->stats : shard->unread_stats;
     os_random(loop_os(options->loop), &seed, sizeof(seed));
     map_slice_init_borrowing(&shard->partitions, seed);
     list_init(&shard->touched);
@@ -263,5 +291,6 @@ void replica_shard_close(struct replica_shard *shard)
     loop_hook_remove(shard->options.loop, &shard->hook);
     map_slice_release(&shard->partitions);
     log_files_close(shard->files);
+    mem_free(shard->unread_stats);
     mem_free(shard);
 }

@@ -69,7 +69,7 @@ static void tell(struct replica_scrub *scrub, const struct partition *p, enum er
 
 static void finish(struct replica_scrub *scrub)
 {
-    struct replica_stats *stats = scrub->shard->options.stats;
+    struct replica_stats *stats = scrub->shard->stats;
     struct partition *p = partition_find(scrub->shard, scrub->id);
     struct log_scrubbed result = {0};
     enum err e;
@@ -80,10 +80,8 @@ static void finish(struct replica_scrub *scrub)
         return;
     }
     e = log_scrub_finish(&scrub->step, p->log, &result);
-    if (stats != NULL) {
-        counter_add(&stats->scrubbed_bytes, (uint64_t)result.bytes);
-        counter_add(&stats->damaged_ranges, (uint64_t)result.damaged_ranges);
-    }
+    counter_add(&stats->scrubbed_bytes, (uint64_t)result.bytes);
+    counter_add(&stats->damaged_ranges, (uint64_t)result.damaged_ranges);
     tell(scrub, p, e, &result);
     scrub->has_failed = e != E_OK;
     scrub->failed = scrub->id;

@@ -47,6 +47,13 @@ void wire_read_tag_end(struct reader *r, const struct reader *field);
 
 void wire_skip_tags(struct reader *r);
 
+/* The first one that is not 0 stays in the writer, as its note. */
+static inline void wire_write_error_code(struct writer *w, int16_t code)
+{
+    writer_note(w, code);
+    writer_i16(w, code);
+}
+
 void wire_write_string(struct writer *w, bool flexible, bool nullable, struct slice s);
 void wire_write_bytes(struct writer *w, bool flexible, bool nullable, struct slice s);
 void wire_write_records(struct writer *w, bool flexible, bool nullable,

@@ -299,6 +299,14 @@ static void aborted_answer(struct fetch *f, struct fetch_part *part, struct answ
     vec_release(&part->aborted);
 }
 
+static void part_count(struct fetch *f, const struct fetch_part *part)
+{
+    struct broker_shard *shard = f->req->shard;
+    struct topic_settings *topic = shard_topic_settings(shard, part->topic_id);
+
+    meter_fetched(&shard->meter, topic == NULL ? NULL : &topic->meter, part->range.size);
+}
+
 static void part_answer(struct fetch *f, struct fetch_part *part, struct answer *answer,
                         struct wire_fetch_response_partition_data *out)
 {
@@ -311,6 +319,8 @@ static void part_answer(struct fetch *f, struct fetch_part *part, struct answer 
         out->last_stable_offset = part->last_stable_offset;
         out->log_start_offset = part->log_start;
     }
+    if (part->error == WIRE_ERROR_CORRUPT_MESSAGE)
+        counter_add(&f->req->shard->meter.damaged_reads, 1);
     aborted_answer(f, part, answer, out);
     out->records = (struct wire_records){.at = (const uint8_t *)"", .size = 0};
     if (part->diverging_epoch >= 0) {
@@ -320,7 +330,7 @@ static void part_answer(struct fetch *f, struct fetch_part *part, struct answer 
     if (part->range.size > 0) {
         out->records = (struct wire_records){
             .size = (int32_t)part->range.size, .cut = true, .cut_ref = answer->range_count};
-        counter_add(&f->req->shard->bytes_out, part->range.size);
+        part_count(f, part);
         answer->ranges[answer->range_count++] = part->range;
         part->range = (struct log_range){0};
     }

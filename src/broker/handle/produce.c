@@ -39,7 +39,9 @@ struct part {
     int32_t index;
     enum wire_error error;
     const char *message;
-    int64_t append_time_ms; /* -1 unless LogAppendTime */
+    int32_t record_count;
+    struct topic_settings *settings; /* while the request's settings_generation is the shard's */
+    int64_t append_time_ms;          /* -1 unless LogAppendTime */
     int64_t log_start_offset;
 };
 
@@ -59,6 +61,7 @@ struct produce {
     struct part *parts; /* in the order of the request */
     struct group **groups;
     int pending; /* groups */
+    uint32_t settings_generation;
     int32_t pause_ms;
     struct loop_timer hold; /* ends the pause */
     bool has_failed;
@@ -129,7 +132,7 @@ static bool timestamps_fit(const struct topic_settings *settings,
 static bool part_check(struct produce *p, struct part *part, uint8_t *at, size_t size)
 {
     struct broker_shard *shard = p->req->shard;
-    const struct topic_settings *settings = shard_topic_settings(shard, part->topic_id);
+    struct topic_settings *settings = shard_topic_settings(shard, part->topic_id);
     struct batch_rules rules;
     struct batch_summary summary;
     struct batch_fault fault = {0};
@@ -140,6 +143,7 @@ static bool part_check(struct produce *p, struct part *part, uint8_t *at, size_t
         part_fail(part, WIRE_ERROR_KAFKA_STORAGE_ERROR, "out of memory");
         return false;
     }
+    part->settings = settings;
     rules = (struct batch_rules){
         .batch_size_max = (size_t)settings->message_bytes_max,
         .key_required = settings->is_compacted,
@@ -151,8 +155,11 @@ static bool part_check(struct produce *p, struct part *part, uint8_t *at, size_t
     buf_shrink(&shard->scratch, SHARD_SCRATCH_BYTES_KEPT);
     if (e != E_OK) {
         part_fail(part, batch_error(e, slice_of(at, size)), fault.text);
+        if (part->error == WIRE_ERROR_CORRUPT_MESSAGE)
+            counter_add(&shard->meter.crc_errors, 1);
         return false;
     }
+    part->record_count = summary.header.record_count;
     if (batch_codec(&summary.header) == CODEC_ZSTD && request_version(p->req) < ZSTD_VERSION_MIN) {
         part_fail(part, WIRE_ERROR_UNSUPPORTED_COMPRESSION_TYPE, "zstd needs Produce v7");
         return false;
@@ -250,6 +257,7 @@ static void produce_answer(struct produce *p)
     }
     wire_produce_response_init(&out);
     out.throttle_time_ms = p->pause_ms;
+    counter_add(&req->shard->meter.throttled_ms, (uint64_t)p->pause_ms);
     out.responses =
         arena_alloc_array(&req->arena, (size_t)p->in.topic_data_count, sizeof(*out.responses));
     if (out.responses == NULL) {
@@ -309,17 +317,26 @@ static void produce_end(struct produce *p)
     loop_timer_start(loop, &p->hold, loop_now_ms(loop) + p->pause_ms / HOLD_SHARE);
 }
 
+static void part_count(struct produce *p, const struct part *part)
+{
+    struct broker_shard *shard = p->req->shard;
+    struct topic_settings *topic = part->settings;
+    bool is_taken = part->error == WIRE_ERROR_NONE;
+
+    if (p->settings_generation != shard->settings_generation)
+        topic = shard_topic_settings(shard, part->topic_id);
+    meter_produced(&shard->meter, topic == NULL ? NULL : &topic->meter, part->append.size,
+                   is_taken ? part->record_count : 0);
+    p->has_failed = p->has_failed || !is_taken;
+}
+
 static void group_done(struct call *call)
 {
     struct group *group = LIST_ENTRY(call, struct group, call);
     struct produce *p = group->produce;
 
-    for (const struct part *part = group->parts; part != NULL; part = part->next) {
-        if (part->error != WIRE_ERROR_NONE)
-            p->has_failed = true;
-        else
-            counter_add(&p->req->shard->bytes_in, part->append.size);
-    }
+    for (const struct part *part = group->parts; part != NULL; part = part->next)
+        part_count(p, part);
     if (group->pause_ms > p->pause_ms)
         p->pause_ms = group->pause_ms;
     if (--p->pending == 0)
@@ -413,6 +430,7 @@ static bool part_start(struct produce *p,
             part_fail(part, WIRE_ERROR_INVALID_RECORD, "a partition needs one record batch");
         else if (part_check(p, part, at, (size_t)in->records.size))
             return part_route(p, part, at, (size_t)in->records.size);
+        part_count(p, part);
     }
     p->has_failed = true;
     return true;
@@ -467,6 +485,7 @@ void handle_produce(struct request *req)
         return;
     }
     p->req = req;
+    p->settings_generation = req->shard->settings_generation;
     if (wire_produce_request_decode(&r, request_version(req), &req->arena, &p->in) != E_OK) {
         request_drop(req, "produce request does not decode");
         return;

@@ -212,9 +212,19 @@ int64_t loop_now_ms(const struct loop *loop)
     return loop->now_ms;
 }
 
+int64_t loop_now_ns(const struct loop *loop)
+{
+    return loop->now_ms * SIM_MS;
+}
+
 int64_t loop_wall_ms(const struct loop *loop)
 {
     return loop->wall_ms;
+}
+
+uint64_t loop_busy_ns(const struct loop *loop)
+{
+    return 0;
 }
 
 /* Timers and hooks. */

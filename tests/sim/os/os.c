@@ -46,6 +46,11 @@ int64_t os_files_max(struct os *os)
     return max > 0 ? max : FILES_MAX;
 }
 
+void os_usage(struct os *os, struct os_usage *usage_out)
+{
+    *usage_out = (struct os_usage){0};
+}
+
 void os_random(struct os *os, void *bytes_out, size_t size)
 {
     rng_bytes(&os->node->world->rng, bytes_out, size);
