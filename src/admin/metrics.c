@@ -233,10 +233,10 @@ static void put_api(struct page *p, enum metric_id id, const struct wire_api *ap
 
         put_histogram(p, &s, &sum->us);
     } else {
-        for (int16_t i = 1; i < METER_ERRORS; i++) {
+        for (int i = 1; i < METER_ERRORS; i++) {
             if (counter_get(&sum->errors[i]) > 0)
                 put(p, "%s{api=\"%s\",error=\"%s\"} %" PRIu64 "\n", name, api->name,
-                    wire_error_name(i), counter_get(&sum->errors[i]));
+                    wire_error_name((int16_t)i), counter_get(&sum->errors[i]));
         }
     }
 }

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/cmd.h"
@@ -13,9 +14,40 @@ enum { HELP_COLUMN = 34, HELP_TEXT_MAX = 64 };
 static const char BROKER_DEFAULT[] = "localhost:9092";
 
 static const struct cli_command *const COMMANDS[] = {
-    &cli_topic_create, &cli_topic_list, &cli_topic_describe, &cli_topic_delete, &cli_topic_adopt,
-    &cli_produce,      &cli_consume,    &cli_log_convert,    &cli_log_dump,     &cli_log_export,
-    &cli_log_import,   &cli_log_repair, &cli_log_verify,
+    &cli_produce,
+    &cli_consume,
+    &cli_topic_create,
+    &cli_topic_list,
+    &cli_topic_describe,
+    &cli_topic_alter,
+    &cli_topic_add_partitions,
+    &cli_topic_delete,
+    &cli_topic_adopt,
+    &cli_group_list,
+    &cli_group_describe,
+    &cli_group_reset_offsets,
+    &cli_group_delete,
+    &cli_config_describe,
+    &cli_config_alter,
+    &cli_cluster_status,
+    &cli_cluster_brokers,
+    &cli_cluster_quorum,
+    &cli_cluster_elect,
+    &cli_cluster_reassign,
+    &cli_probe,
+    &cli_bench_produce,
+    &cli_bench_consume,
+    &cli_bench_latency_command,
+    &cli_backup_create_command,
+    &cli_backup_verify_command,
+    &cli_backup_restore_command,
+    &cli_log_verify,
+    &cli_log_dump,
+    &cli_log_repair,
+    &cli_log_export,
+    &cli_log_import,
+    &cli_log_convert,
+    &cli_completion,
 };
 enum { COMMAND_COUNT = sizeof(COMMANDS) / sizeof(COMMANDS[0]) };
 
@@ -28,6 +60,16 @@ static const struct cli_option GLOBAL_OPTIONS[] = {
     {NULL, 0, NULL, NULL},
 };
 
+const struct cli_command *cli_command_at(size_t index)
+{
+    return index < COMMAND_COUNT ? COMMANDS[index] : NULL;
+}
+
+const struct cli_option *cli_global_options(void)
+{
+    return GLOBAL_OPTIONS;
+}
+
 int cli_fail(const struct cli *cli, const struct report *report)
 {
     fprintf(cli->err, "dlog: %s\n", report->text);
@@ -38,6 +80,20 @@ int cli_usage_error(const struct cli *cli, const struct report *report)
 {
     fprintf(cli->err, "dlog: %s\n", report->text);
     return CLI_USAGE;
+}
+
+int cli_failed(const struct cli *cli, enum err e, struct report *report)
+{
+    if (report->text[0] == 0)
+        report_set(report, "%s", err_text(e));
+    return e == E_INVAL ? cli_usage_error(cli, report) : cli_fail(cli, report);
+}
+
+void cli_sleep_ms(int64_t ms)
+{
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+    nanosleep(&time, NULL);
 }
 
 enum err cli_out_flush(const struct cli *cli, struct report *report)

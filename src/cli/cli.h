@@ -48,11 +48,21 @@ int cli_main(int argc, char **argv, FILE *out, FILE *err);
 /* The command that `words` (up to `count`) name, and how many words that took; or NULL. */
 const struct cli_command *cli_command_find(char *const *words, int count, int *taken_out);
 
+/* All commands, in the order of the help; NULL past the end. And what every one of them takes. */
+const struct cli_command *cli_command_at(size_t index);
+const struct cli_option *cli_global_options(void);
+
 /* Print "dlog: TEXT" to `err`; returns CLI_FAILED. */
 int cli_fail(const struct cli *cli, const struct report *report);
 
 /* Print "dlog: TEXT" and where to find help; returns CLI_USAGE. */
 int cli_usage_error(const struct cli *cli, const struct report *report);
+
+/* The one of the two that fits the error: usage for E_INVAL. With an empty report, the error's
+ * text. */
+int cli_failed(const struct cli *cli, enum err e, struct report *report);
+
+void cli_sleep_ms(int64_t ms);
 
 /*
  * Pass on everything written to `out`. Afterwards the command goes on or ends:

@@ -6,7 +6,7 @@
 #include "base/vec.h"
 #include "cli/cli.h"
 #include "cli/cli_client.h"
-#include "cli/cli_record.h"
+#include "cli/cli_message.h"
 #include "cli/cli_stop.h"
 #include "cli/cli_time.h"
 #include "cli/cmd.h"
@@ -22,10 +22,7 @@ enum {
     BATCH_WAIT_MS = 100,
     LOST_MS_MAX = 30000, /* without a broker, before giving up (never with --follow) */
     OUTPUT_MAX = 1 << 30,
-    HEADERS_MAX = 100000,
 };
-
-static const char FORMAT_DEFAULT[] = "%v\\n";
 
 static const struct cli_property PROPERTIES[] = {
     {"enable.partition.eof", "true"}, /* tells the end where the last records are not for us */
@@ -40,6 +37,7 @@ static const struct cli_property PROPERTIES[] = {
 };
 
 static const struct cli_option OPTIONS[] = {
+    {"group", 'g', "GROUP", "as a member of this group, which remembers how far it is"},
     {"partition", 'p', "N", "only this one (default: all)"},
     {"from", 'o', "WHERE", "start, end, OFFSET, -COUNT or @TIME (default start)"},
     {"count", 'n', "N", "stop after N records"},
@@ -80,9 +78,7 @@ struct consume {
     int64_t count_max; /* or -1 */
     int64_t count;
     bool follow;
-    bool json;
-    const char *format;
-    struct vec headers; /* struct cli_header, of the record at hand */
+    struct cli_message_printing printing;
     struct buf out;
     int64_t heard_ms; /* when something last came */
 };
@@ -127,12 +123,9 @@ static enum err options_read(struct consume *c, struct report *report)
     struct cli_range count_range = {1, INT64_MAX};
     int64_t partition = -1;
     const char *from = cli_args_get(args, "from");
-    struct cli_record sample = {.topic = ""};
     enum err e;
 
     c->count_max = -1;
-    c->format = cli_args_get(args, "format");
-    c->json = cli_args_has(args, "json");
     c->follow = cli_args_has(args, "follow");
     e = cli_args_i64(args, "partition", partition_range, &partition, report);
     c->partition = (int32_t)partition;
@@ -140,18 +133,12 @@ static enum err options_read(struct consume *c, struct report *report)
         e = cli_args_i64(args, "count", count_range, &c->count_max, report);
     if (e != E_OK)
         return e;
-    if (c->json && c->format != NULL)
-        report_set(report, "--json and --format exclude each other");
-    else if (c->follow && cli_args_has(args, "exit-at-end"))
+    if (c->follow && cli_args_has(args, "exit-at-end"))
         report_set(report, "--follow and --exit-at-end exclude each other");
     else if (from_parse(from, &c->from) != E_OK)
         report_set(report, "--from %s: must be start, end, an offset, -COUNT or @TIME", from);
-    if (c->format == NULL)
-        c->format = FORMAT_DEFAULT;
-    if (cli_record_format(&sample, c->format, &c->out) == E_INVAL)
-        report_set(report, "--format %s: unknown %% or \\ sequence; see dlog consume --help",
-                   c->format);
-    buf_clear(&c->out);
+    else
+        e = cli_message_printing_read(args, &c->printing, report);
     return report->text[0] == 0 ? E_OK : E_INVAL;
 }
 
@@ -292,47 +279,6 @@ static struct part *part_find(const struct consume *c, int32_t id)
     return NULL;
 }
 
-static enum err headers_take(struct consume *c, const rd_kafka_message_t *message)
-{
-    rd_kafka_headers_t *headers;
-    struct cli_header header;
-    const char *name;
-    const void *value;
-    size_t size;
-    enum err e = E_OK;
-
-    vec_clear(&c->headers);
-    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return E_OK;
-    for (size_t i = 0; e == E_OK && rd_kafka_header_get_all(headers, i, &name, &value, &size) == 0;
-         i++) {
-        header = (struct cli_header){.name = name, .value = slice_of(value, size)};
-        e = vec_push(&c->headers, &header);
-    }
-    return e;
-}
-
-static enum err message_print(struct consume *c, const rd_kafka_message_t *message)
-{
-    rd_kafka_timestamp_type_t type;
-    struct cli_record record = {
-        .topic = c->name,
-        .partition = message->partition,
-        .offset = message->offset,
-        .timestamp_ms = rd_kafka_message_timestamp(message, &type),
-        .key = slice_of(message->key, message->key_len),
-        .value = slice_of(message->payload, message->len),
-    };
-    enum err e = headers_take(c, message);
-
-    record.headers = c->headers.at;
-    record.header_count = c->headers.count;
-    if (e != E_OK)
-        return e;
-    return c->json ? cli_record_json(&record, &c->out)
-                   : cli_record_format(&record, c->format, &c->out);
-}
-
 /* A record or a notice from one partition. */
 static enum err message_take(struct consume *c, const rd_kafka_message_t *message,
                              struct report *report)
@@ -356,7 +302,7 @@ static enum err message_take(struct consume *c, const rd_kafka_message_t *messag
         part_finish(c, part);
         return E_OK;
     }
-    e = message_print(c, message);
+    e = cli_message_print(message, &c->printing, &c->out);
     if (e != E_OK) {
         report_set(report, "%s/%d, offset %lld: %s", c->name, message->partition,
                    (long long)message->offset, err_text(e));
@@ -422,7 +368,7 @@ static void consume_release(struct consume *c)
     cli_client_close(c->client);
     cli_stop_close(&c->stop);
     vec_release(&c->parts);
-    vec_release(&c->headers);
+    cli_message_printing_release(&c->printing);
     buf_release(&c->out);
 }
 
@@ -437,10 +383,12 @@ static int consume_run(struct cli *cli)
     struct report report = {0};
     enum err e;
 
+    if (cli_args_has(cli->args, "group"))
+        return cli_consume_group(cli);
     c.name = cli_args_word(cli->args, 0);
     buf_init(&c.out, OUTPUT_MAX);
     vec_init(&c.parts, sizeof(struct part), INT32_MAX);
-    vec_init(&c.headers, sizeof(struct cli_header), HEADERS_MAX);
+    cli_message_printing_init(&c.printing);
     e = options_read(&c, &report);
     if (e == E_OK)
         e = cli_client_open(cli, &options, &c.client, &report);
@@ -475,7 +423,10 @@ const struct cli_command cli_consume = {
              "TIME: ms since 1970, 2026-05-01, 2026-05-01T12:00:00Z, or -90s -10m -2h -7d\n\n"
              "Examples:\n"
              "  dlog consume orders --from @-10m --follow\n"
-             "  dlog consume orders --partition 0 --from 1000 --count 5 --json\n",
+             "  dlog consume orders --partition 0 --from 1000 --count 5 --json\n"
+             "  dlog consume orders --group billing --follow\n\n"
+             "With --group, --from is start or end, and for partitions of which the group has no\n"
+             "offset; what was printed is committed.\n",
     .options = OPTIONS,
     .run = consume_run,
 };

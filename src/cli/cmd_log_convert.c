@@ -265,7 +265,7 @@ const struct cli_command cli_log_convert = {
     .arguments = "SOURCE TARGET",
     .words_min = 2,
     .words_max = 2,
-    .summary = "make a log in batches, as a broker serves them, of a log in messages",
+    .summary = "make a log in batches, which a broker serves, of one in messages",
     .notes =
         "Both are directories of a log. SOURCE is not changed; no process should be writing to\n"
         "it. TARGET must not exist. Offsets, timestamps and keys stay. Exit code 3: there is\n"

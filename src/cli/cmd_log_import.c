@@ -152,7 +152,7 @@ const struct cli_command cli_log_import = {
     .arguments = "DIR",
     .words_min = 1,
     .words_max = 1,
-    .summary = "append lines of JSON from standard input to a log, or create one of them",
+    .summary = "append lines of JSON from standard input to a log",
     .notes =
         "DIR is a partition's directory; no broker may have it open. Lines are as of `dlog log\n"
         "export`; offsets are assigned anew, timestamps stay. A wrong line ends it with its\n"
