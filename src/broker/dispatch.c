@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "broker/audit_priv.h"
 #include "broker/handle/handlers_priv.h"
 #include "broker/request_priv.h"
 #include "broker/shard_priv.h"
@@ -73,5 +74,7 @@ void dispatch(struct request *req)
         request_drop_no_memory(req);
         return;
     }
+    if (audit_wants(req->api->key))
+        req->audit = arena_alloc(&req->arena, sizeof(*req->audit));
     handler->handle(req);
 }

@@ -25,16 +25,18 @@ static struct meter_api *api_of(struct meter *meter, int16_t key)
     return api;
 }
 
-void meter_request(struct meter *meter, const struct request *req, struct os *os)
+int64_t meter_request(struct meter *meter, const struct request *req, struct os *os)
 {
     struct meter_api *api = api_of(meter, req->api->key);
+    int64_t ns = os_mono_ns(os) - req->arrived_ns;
     int16_t error = req->error_code;
 
     if (api == NULL)
-        return;
+        return ns;
     if (error != 0)
         counter_add(&api->errors[error > 0 && error < METER_ERRORS ? error : METER_ERRORS - 1], 1);
-    hist_record(&api->us, (uint64_t)(os_mono_ns(os) - req->arrived_ns) / NS_PER_US);
+    hist_record(&api->us, (uint64_t)ns / NS_PER_US);
+    return ns;
 }
 
 void meter_produced(struct meter *meter, struct meter_topic *topic, size_t bytes, int32_t records)

@@ -48,8 +48,8 @@ struct meter_topic {
 
 void meter_release(struct meter *meter);
 
-/* A request has its answer now. */
-void meter_request(struct meter *meter, const struct request *req, struct os *os);
+/* A request has its answer now; how long that took, in ns. */
+int64_t meter_request(struct meter *meter, const struct request *req, struct os *os);
 
 /* A batch of `records` was taken (0: refused). */
 void meter_produced(struct meter *meter, struct meter_topic *topic, size_t bytes, int32_t records);

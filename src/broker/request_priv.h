@@ -13,6 +13,7 @@
 #include "wire/api.h"
 #include "wire/header.h"
 
+struct audit;
 struct broker_shard;
 struct session;
 
@@ -47,9 +48,13 @@ struct request {
     void *work;                         /* the handler's own state, in the arena */
     void (*hurry)(struct request *req); /* may be NULL */
 
-    bool is_answered;   /* waits only for those before it */
-    bool is_silent;     /* has no answer (acks=0) */
-    int16_t error_code; /* the first in the answer; 0: none */
+    bool is_answered;    /* waits only for those before it */
+    bool is_silent;      /* has no answer (acks=0) */
+    int16_t error_code;  /* the first in the answer; 0: none */
+    bool is_patient;     /* waits on purpose: for records, for other members of a group */
+    int64_t answered_ns; /* when the turn of the loop began in which it got its answer */
+    int64_t sync_ns;     /* the longest sync it waited for, if that is known */
+    struct audit *audit; /* NULL: of no interest */
     struct buf answer;
     struct writer_cut *cuts; /* in the arena */
     size_t cut_count;

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/reader.h"
+#include "broker/audit_priv.h"
 #include "broker/broker_priv.h"
 #include "broker/dispatch_priv.h"
 #include "broker/request_priv.h"
@@ -61,6 +62,17 @@ static void flow_update(struct session *s)
         conn_resume(s->conn);
 }
 
+/* It is counted, and told of if somebody wants to know. */
+static void request_done(const struct session *s, const struct request *req)
+{
+    int64_t ns = meter_request(&s->shard->meter, req, s->shard->broker->os);
+
+    if (ns > s->shard->slow_ns && !req->is_patient)
+        shard_trace_slow(s->shard, req, conn_peer(s->conn), ns);
+    if (req->audit != NULL)
+        audit_trace(req, conn_peer(s->conn));
+}
+
 static void session_flush(struct session *s)
 {
     if (s->is_flushing)
@@ -77,7 +89,7 @@ static void session_flush(struct session *s)
             break;
         if (!req->is_silent)
             request_send(s, req);
-        meter_request(&s->shard->meter, req, s->shard->broker->os);
+        request_done(s, req);
         s->request_count--;
         s->held_bytes -= req->held_bytes;
         request_free(req);
@@ -100,6 +112,7 @@ static void request_hold(struct session *s, struct request *req, size_t bytes)
 void session_answered(struct session *s, struct request *req)
 {
     request_hold(s, req, req->arena.total + req->answer.size);
+    req->answered_ns = loop_now_ns(s->shard->loop);
     session_flush(s);
 }
 

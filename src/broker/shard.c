@@ -17,8 +17,9 @@
 
 enum {
     DRAIN_CHECK_MS = 20,
-    DROPPED_TRACES_MAX = 10, /* lines, in so many ms */
-    DROPPED_TRACES_MS = 10 * 1000,
+    TRACES_MAX = 10, /* lines from one place, in so many ms */
+    TRACES_MS = 10 * 1000,
+    NS_PER_US = 1000,
 };
 
 struct broker_shard *shard_of(const struct broker_shard *shard, struct uuid topic_id, int32_t index)
@@ -95,9 +96,34 @@ void shard_trace_session(struct broker_shard *shard, const struct session *sessi
                                  trace_text("reason", reason)));
 }
 
+/*
+ * Where the time went, by turns of the loop: until the turn in which the answer was ready, from
+ * there to the turn in which its line was free, and the rest of that turn, which is the handler, a
+ * sync, and others that shared it.
+ */
+void shard_trace_slow(struct broker_shard *shard, const struct request *req, const char *peer,
+                      int64_t ns)
+{
+    int64_t sent_ns = loop_now_ns(shard->loop);
+
+    if (!trace_limit_pass(&shard->slow_limit, shard->broker->trace, TRACE_WARN, TRACE_BROKER,
+                          "slow_request"))
+        return;
+    trace_event(
+        shard->broker->trace, TRACE_WARN, TRACE_BROKER, "slow_request",
+        TRACE_FIELDS(
+            trace_text("api", req->api->name), trace_i64("version", req->header.api_version),
+            trace_text("peer", peer), trace_slice("client_id", req->header.client_id),
+            trace_correlation_id(req->header.correlation_id), trace_i64("total_us", ns / NS_PER_US),
+            trace_i64("wait_us", (req->answered_ns - req->arrived_ns) / NS_PER_US),
+            trace_i64("line_us", (sent_ns - req->answered_ns) / NS_PER_US),
+            trace_i64("turn_us", (req->arrived_ns + ns - sent_ns) / NS_PER_US),
+            trace_i64("sync_us", req->sync_ns / NS_PER_US)));
+}
+
 void shard_trace_refused(struct broker_shard *shard, const char *peer, const char *reason)
 {
-    if (trace_limit_pass(&shard->dropped_limit, shard->broker->trace, TRACE_WARN, TRACE_BROKER,
+    if (trace_limit_pass(&shard->refused_limit, shard->broker->trace, TRACE_WARN, TRACE_BROKER,
                          "connection_refused"))
         trace_event(shard->broker->trace, TRACE_WARN, TRACE_BROKER, "connection_refused",
                     TRACE_FIELDS(trace_text("peer", peer), trace_text("reason", reason)));
@@ -389,7 +415,9 @@ enum err shard_open(struct broker *broker, int index, struct loop *loop)
     list_init(&shard->free_requests);
     map_slice_init_borrowing(&shard->topic_settings, seed);
     meta_delta_init(&shard->delta);
-    trace_limit_init(&shard->dropped_limit, DROPPED_TRACES_MAX, DROPPED_TRACES_MS);
+    trace_limit_init(&shard->dropped_limit, TRACES_MAX, TRACES_MS);
+    trace_limit_init(&shard->refused_limit, TRACES_MAX, TRACES_MS);
+    trace_limit_init(&shard->slow_limit, TRACES_MAX, TRACES_MS);
     e = shard_settings_open(shard);
     if (e != E_OK)
         return e;

@@ -73,7 +73,10 @@ struct broker_shard {
     struct loop_task drain_task;
     struct loop_task leave_task;
 
+    int64_t slow_ns; /* request.slow.ms; a longer request is traced */
     struct trace_limit dropped_limit;
+    struct trace_limit refused_limit;
+    struct trace_limit slow_limit;
 
     struct meter meter;
     struct replica_stats background;
@@ -84,6 +87,8 @@ void shard_remove_session(struct broker_shard *shard, struct session *session);
 void shard_session_refused(struct broker_shard *shard, struct broker_peer *peer);
 void shard_trace_session(struct broker_shard *shard, const struct session *session,
                          const char *reason);
+void shard_trace_slow(struct broker_shard *shard, const struct request *req, const char *peer,
+                      int64_t ns);
 void shard_trace_refused(struct broker_shard *shard, const char *peer, const char *reason);
 
 /* The shard that owns the partition. */

@@ -12,6 +12,14 @@
 /* What a batch may decompress to while it is checked, at least. */
 enum { UNPACKED_BYTES_MAX_MIN = 64 * 1024 * 1024 };
 
+static int64_t slow_ns(const struct config *config)
+{
+    enum { NS_PER_MS = 1000 * 1000 };
+    int64_t ms = config_i64(config, CONFIG_REQUEST_SLOW_MS);
+
+    return ms < 0 || ms > INT64_MAX / NS_PER_MS ? INT64_MAX : ms * NS_PER_MS;
+}
+
 enum err shard_settings_open(struct broker_shard *shard)
 {
     const struct broker *broker = shard->broker;
@@ -26,6 +34,7 @@ enum err shard_settings_open(struct broker_shard *shard)
     shard->budget.limit_bytes = (size_t)config_i64(shard->config, CONFIG_QUEUED_REQUEST_BYTES) /
                                 (size_t)broker->shard_count;
     shard->validates_compressed = config_bool(shard->config, CONFIG_LOG_VALIDATE_COMPRESSED);
+    shard->slow_ns = slow_ns(shard->config);
     buf_init(&shard->scratch,
              (size_t)(frame_max > UNPACKED_BYTES_MAX_MIN ? frame_max : UNPACKED_BYTES_MAX_MIN));
     return E_OK;
@@ -85,6 +94,7 @@ void shard_settings_follow(struct broker_shard *shard)
     take(shard, slice_of_text(""), CONFIG_SOURCE_DYNAMIC_DEFAULT);
     take(shard, slice_of_text(name), CONFIG_SOURCE_DYNAMIC);
     shard->validates_compressed = config_bool(shard->config, CONFIG_LOG_VALIDATE_COMPRESSED);
+    shard->slow_ns = slow_ns(shard->config);
     if (shard->index == 0)
         tell_node(shard);
 }

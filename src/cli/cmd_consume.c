@@ -138,8 +138,8 @@ static enum err options_read(struct consume *c, struct report *report)
     else if (from_parse(from, &c->from) != E_OK)
         report_set(report, "--from %s: must be start, end, an offset, -COUNT or @TIME", from);
     else
-        e = cli_message_printing_read(args, &c->printing, report);
-    return report->text[0] == 0 ? E_OK : E_INVAL;
+        return cli_message_printing_read(args, &c->printing, report);
+    return E_INVAL;
 }
 
 /* First contact: which partitions there are. */

@@ -428,6 +428,7 @@ static void metric_hist(struct buf *out, const char *name, const char *help, con
     if (e == E_OK)
         e = buf_printf(out, "dlog_probe_%s_sum %.6f\ndlog_probe_%s_count %" PRIu64 "\n", name,
                        (double)counter_get(&us->sum) / 1e6, name, counter_get(&us->count));
+    (void)e; /* as above */
 }
 
 /* Whole or not at all: written beside it and renamed. */

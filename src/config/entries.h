@@ -80,6 +80,8 @@ X(SOCKET_REQUEST_MAX, "socket.request.max.bytes", CONFIG_INT, "104857600", 1024,
 X(QUEUED_REQUEST_BYTES, "queued.max.request.bytes", CONFIG_LONG, "-1", -1, INT64_MAX, NULL, \
   CONFIG_B, \
   "Bytes of requests held at once by all connections; -1: a share of the memory.") \
+X(REQUEST_SLOW_MS, "request.slow.ms", CONFIG_LONG, "1000", -1, INT64_MAX, NULL, CONFIG_BD, \
+  "A request that takes longer, other than on purpose, is traced with its phases; -1: none.") \
 X(MAX_CONNECTIONS, "max.connections", CONFIG_INT, "2147483647", 0, INT32_MAX, NULL, CONFIG_BD, \
   "Connections at once.") \
 X(MAX_CONNECTIONS_PER_IP, "max.connections.per.ip", CONFIG_INT, "2147483647", 0, INT32_MAX, \

@@ -49,6 +49,7 @@ struct node {
     struct broker *broker;
     struct admin *admin;
     struct loop_task stop_task;
+    int64_t opened_ms;
 };
 
 /* Where the data is: log.dirs, else log.dir, else what main() found. */
@@ -154,6 +155,10 @@ static void broker_ready(void *ctx)
 {
     struct node *n = ctx;
 
+    trace_event(n->trace, TRACE_INFO, TRACE_MAIN, "ready",
+                TRACE_FIELDS(trace_text("version", DLOG_VERSION),
+                             trace_text("cluster_id", quorum_cluster_id(n->quorum)),
+                             trace_i64("ms", os_mono_ms(n->os) - n->opened_ms)));
     if (n->on_ready != NULL)
         n->on_ready(n->ctx, n);
 }
@@ -218,6 +223,7 @@ enum err node_open(const struct node_options *options, struct node **node_out,
     n->os = options->os;
     n->config = options->config;
     n->trace = options->trace;
+    n->opened_ms = os_mono_ms(n->os);
     n->on_ready = options->on_ready;
     n->ctx = options->ctx;
     e = parts_open(n, options, report);

@@ -425,6 +425,11 @@ int32_t partition_pause_ms(const struct partition *p)
     return log_root_pause_ms(p->root);
 }
 
+int64_t partition_sync_ns(const struct partition *p)
+{
+    return p->sync_ns;
+}
+
 enum err partition_lead(struct partition *p, int32_t leader_epoch)
 {
     enum err e;

@@ -47,7 +47,7 @@ struct replica_stats {
     struct counter scrubbed_bytes;
     struct counter damaged_ranges; /* found by the scrubber */
 
-    struct hist sync_us;      /* of one log */
+    struct hist sync_us;           /* of one log */
     struct counter synced_appends; /* that they made durable: group commit */
     struct counter sync_failures;
 
@@ -172,6 +172,9 @@ int32_t partition_leader_epoch(const struct partition *p);
 
 /* How long a producer is to be made to wait because its disk gets full; 0: not at all. */
 int32_t partition_pause_ms(const struct partition *p);
+
+/* How long its last sync took. */
+int64_t partition_sync_ns(const struct partition *p);
 
 /* Lead it in a newer epoch; an older one is ignored. */
 NODISCARD enum err partition_lead(struct partition *p, int32_t leader_epoch);

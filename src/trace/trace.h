@@ -32,6 +32,7 @@ enum trace_format { TRACE_LOGFMT, TRACE_JSON };
 
 #define TRACE_COMPONENT_MAP(X)  \
     X(TRACE_ADMIN, "admin")     \
+    X(TRACE_AUDIT, "audit")     \
     X(TRACE_BROKER, "broker")   \
     X(TRACE_CLIENT, "client")   \
     X(TRACE_CONFIG, "config")   \

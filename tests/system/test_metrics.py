@@ -162,7 +162,7 @@ def recovery(node):
 def retention(node):
     producer = ck.Producer({"bootstrap.servers": node.bootstrap})
     for _ in range(5):
-        producer.produce("short", b"x" * 700_000)
+        producer.produce("short", b"x" * 700_000, partition=0)
         producer.flush(TIMEOUT_S)
     wait_for("retention", lambda: node.scrape().one("dlog_retention_deleted_bytes_total") >= 700_000)
 

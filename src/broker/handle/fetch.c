@@ -473,6 +473,7 @@ static void fetch_decide(struct fetch *f)
         return;
     }
     ranges_release(f);
+    f->req->is_patient = true;
     f->state = FETCH_WAITING;
     f->has_moved = false;
     loop_timer_start(f->req->shard->loop, &f->timer, f->deadline_ms);

@@ -36,6 +36,7 @@ void handle_join_group(struct request *req)
         return;
     }
     s->encode = encode;
+    req->is_patient = true;
     s->c.coord.kind = COORD_JOIN;
     s->c.coord.request.join = in;
     if (authorise(req, AUTHORISE_READ, AUTHORISE_GROUP, in->group_id))

@@ -53,6 +53,7 @@ struct group {
     struct part **tail;
     int pending;
     int32_t pause_ms; /* the longest of its partitions' disks */
+    int64_t sync_ns;  /* the same of syncs */
 };
 
 struct produce {
@@ -191,6 +192,8 @@ static void append_done(struct partition_append *op)
         part->log_start_offset = log_start_offset(partition_log(partition));
         if (partition_pause_ms(partition) > group->pause_ms)
             group->pause_ms = partition_pause_ms(partition);
+        if (partition_sync_ns(partition) > group->sync_ns)
+            group->sync_ns = partition_sync_ns(partition);
     }
     if (--group->pending == 0)
         call_return(&group->call);
@@ -339,6 +342,8 @@ static void group_done(struct call *call)
         part_count(p, part);
     if (group->pause_ms > p->pause_ms)
         p->pause_ms = group->pause_ms;
+    if (group->sync_ns > p->req->sync_ns)
+        p->req->sync_ns = group->sync_ns;
     if (--p->pending == 0)
         produce_end(p);
 }

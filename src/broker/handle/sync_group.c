@@ -35,6 +35,7 @@ void handle_sync_group(struct request *req)
         return;
     }
     s->encode = encode;
+    req->is_patient = true;
     s->c.coord.kind = COORD_SYNC;
     s->c.coord.request.sync = in;
     if (authorise(req, AUTHORISE_READ, AUTHORISE_GROUP, in->group_id))
