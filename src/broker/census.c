@@ -96,7 +96,8 @@ static bool partition_visit(void *ctx, struct partition *p)
         return true; /* being deleted */
     if (m->leader == v->shard->broker->node_id) {
         c->partitions_leading++;
-        c->under_replicated += m->isr.count < m->replicas.count;
+        c->under_replicated +=
+            meta_partition_ids(m, META_ISR).count < meta_partition_ids(m, META_REPLICAS).count;
     }
     t = topic_get(c, topic);
     if (t == NULL || id.index >= t->partition_count)

@@ -77,7 +77,7 @@ static bool is_changed(const struct broker_shard *shard)
     for (size_t i = 0; i < shard->delta.changes.count; i++) {
         const struct meta_change *change = vec_at(&shard->delta.changes, i);
 
-        if (change->kind == META_CONFIG_CHANGED && uuid_is_zero(change->topic_id) &&
+        if (change->kind == META_CONFIG_CHANGED && change->resource_type == META_RESOURCE_BROKER &&
             (change->broker_id < 0 || change->broker_id == shard->broker->node_id))
             return true;
     }

@@ -172,7 +172,7 @@ static void topic_deleted(struct coord *coord, const struct meta_change *change)
             map_u64_remove(&coord->hosts, index);
             group_host_close(host);
         } else {
-            group_host_delete_topic(host, change->topic_name);
+            group_host_delete_topic(host, change->name);
         }
     }
 }

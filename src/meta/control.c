@@ -155,11 +155,18 @@ struct meta_result meta_check_replicas(struct meta_control *control, const int32
     return (struct meta_result){0};
 }
 
+/* Where a new replica goes: a broker that has several directories chooses (KIP-858). */
+static struct uuid new_directory(const struct meta_broker *broker)
+{
+    if (broker == NULL || broker->log_dir_count > 1)
+        return meta_directory_unassigned;
+    return broker->log_dir_count == 1 ? broker->log_dirs[0] : meta_directory_migrating;
+}
+
 enum err meta_add_partition_record(struct meta_control *control, struct uuid topic_id,
                                    int32_t index, const int32_t *replicas, int32_t count)
 {
-    /* Zero means unassigned: the broker chooses the directory (KIP-858). */
-    static const struct uuid unassigned[META_REPLICAS_MAX];
+    struct uuid directories[META_REPLICAS_MAX];
     struct writer w = writer_init(&control->records->bytes);
     struct wire_partition_record m;
     int32_t isr[META_REPLICAS_MAX];
@@ -168,6 +175,7 @@ enum err meta_add_partition_record(struct meta_control *control, struct uuid top
     for (int32_t i = 0; i < count; i++) {
         const struct meta_broker *broker = meta_image_broker(control->image, replicas[i]);
 
+        directories[i] = new_directory(broker);
         if (broker != NULL && !broker->is_fenced)
             isr[isr_count++] = replicas[i];
     }
@@ -183,7 +191,7 @@ enum err meta_add_partition_record(struct meta_control *control, struct uuid top
     m.leader = meta_image_broker(control->image, isr[0])->is_fenced ? META_NO_LEADER : isr[0];
     m.leader_epoch = 0;
     m.partition_epoch = 0;
-    m.directories = unassigned;
+    m.directories = directories;
     m.directories_count = count;
     meta_record_begin(&w, WIRE_METADATA_PARTITION_RECORD, 2);
     wire_partition_record_encode(&w, 2, &m);

@@ -5,15 +5,9 @@
 
 #include "base/mem.h"
 #include "meta/image_priv.h"
+#include "wire/metadata_record.h"
 
-/* Topics */
-
-static struct slice id_key(const struct uuid *id)
-{
-    return slice_of(id->bytes, sizeof(id->bytes));
-}
-
-static struct slice text_copy(struct slice s)
+struct slice meta_text_copy(struct slice s)
 {
     uint8_t *at = mem_alloc(s.size + 1);
 
@@ -26,7 +20,7 @@ static struct slice text_copy(struct slice s)
 }
 
 /* A slice that we own is ours to write and free. */
-static void text_free(struct slice s)
+void meta_text_free(struct slice s)
 {
     union {
         const uint8_t *borrowed;
@@ -36,15 +30,11 @@ static void text_free(struct slice s)
     mem_free(at.owned);
 }
 
-void meta_partition_release(struct meta_partition *partition)
+/* Topics */
+
+static struct slice id_key(const struct uuid *id)
 {
-    mem_free(partition->replicas.at);
-    mem_free(partition->isr.at);
-    mem_free(partition->removing.at);
-    mem_free(partition->adding.at);
-    mem_free(partition->elr.at);
-    mem_free(partition->last_known_elr.at);
-    *partition = (struct meta_partition){.leader = META_NO_LEADER};
+    return slice_of(id->bytes, sizeof(id->bytes));
 }
 
 static void topic_free(struct meta_topic *topic)
@@ -52,9 +42,10 @@ static void topic_free(struct meta_topic *topic)
     if (topic == NULL)
         return;
     for (int32_t i = 0; i < topic->partition_count; i++)
-        meta_partition_release(&topic->partitions[i]);
+        mem_free(topic->partitions[i].ids);
     mem_free(topic->partitions);
-    text_free(topic->name);
+    mem_free(topic->hosts);
+    meta_text_free(topic->name);
     mem_free(topic);
 }
 
@@ -93,7 +84,8 @@ enum err meta_image_add_topic(struct meta_image *image, struct slice name, struc
     if (topic == NULL)
         return E_NOMEM;
     topic->id = id;
-    topic->name = text_copy(name);
+    topic->number = ++image->topic_number;
+    topic->name = meta_text_copy(name);
     if (topic->name.at == NULL)
         goto out;
     e = map_slice_put(&image->topics, topic->name, topic);
@@ -109,46 +101,188 @@ out:
     return e;
 }
 
-static void resource_free(struct meta_resource_configs *resource)
-{
-    if (resource == NULL)
-        return;
-    for (size_t i = 0; i < resource->count; i++)
-        text_free(resource->at[i].name);
-    mem_free(resource->at);
-    mem_free(resource);
-}
-
-/* The type and the name, as bytes in `key_out`; the null slice when no resource has such a name. */
-static struct slice resource_key(int8_t type, struct slice name,
-                                 uint8_t key_out[META_RESOURCE_NAME_SIZE_MAX + 1])
-{
-    if (name.size > META_RESOURCE_NAME_SIZE_MAX)
-        return slice_of(NULL, 0);
-    key_out[0] = (uint8_t)type;
-    if (name.size > 0)
-        memcpy(key_out + 1, name.at, name.size);
-    return slice_of(key_out, name.size + 1);
-}
-
 enum err meta_image_remove_topic(struct meta_image *image, struct meta_topic *topic)
 {
-    uint8_t key[META_RESOURCE_NAME_SIZE_MAX + 1];
     uint8_t bytes[META_TOPIC_NAME_SIZE_MAX];
 
     /* Past the maximum the ids' randomness alone keeps them from coming back. */
     if (image->deleted.count < META_DELETED_MAX &&
         map_slice_put(&image->deleted, id_key(&topic->id), image) != E_OK)
         return E_NOMEM;
-    resource_free(
-        map_slice_remove(&image->configs, resource_key(META_RESOURCE_TOPIC, topic->name, key)));
+    for (int32_t i = 0; i < topic->partition_count; i++)
+        meta_index_remove(image, topic, &topic->partitions[i]);
+    meta_image_remove_configs(image, META_RESOURCE_TOPIC, topic->name);
     forget_topic(image, topic, meta_collision_key(topic->name, bytes));
     image->partition_count -= topic->partition_count;
     topic_free(topic);
     return E_OK;
 }
 
-enum err meta_topic_reserve(struct meta_image *image, struct meta_topic *topic, int32_t index)
+/* Partitions */
+
+bool meta_ids_have(struct meta_ids ids, int32_t id)
+{
+    for (int32_t i = 0; i < ids.count; i++) {
+        if (ids.at[i] == id)
+            return true;
+    }
+    return false;
+}
+
+bool meta_ids_equal(struct meta_ids a, struct meta_ids b)
+{
+    if (a.count != b.count)
+        return false;
+    for (int32_t i = 0; i < a.count; i++) {
+        if (a.at[i] != b.at[i])
+            return false;
+    }
+    return true;
+}
+
+struct meta_ids meta_partition_ids(const struct meta_partition *p, enum meta_set set)
+{
+    const int32_t *at = p->ids;
+
+    if (at == NULL)
+        return (struct meta_ids){0};
+    for (int i = 0; i < (int)set; i++)
+        at += p->counts[i];
+    return (struct meta_ids){.at = at, .count = p->counts[set]};
+}
+
+bool meta_partition_is_reassigning(const struct meta_partition *p)
+{
+    return p->counts[META_ADDING] > 0 || p->counts[META_REMOVING] > 0;
+}
+
+/*
+ * Directory ids are 16 bytes and nearly always the same few: a partition holds
+ * numbers, the image the ids.
+ */
+const struct uuid meta_directory_migrating = {{0}};
+const struct uuid meta_directory_unassigned = {{[15] = 1}};
+const struct uuid meta_directory_lost = {{[15] = 2}};
+
+struct directory {
+    struct uuid id;
+    int32_t number;
+};
+
+static enum err directory_number(struct meta_image *image, struct uuid id, int32_t *number_out)
+{
+    struct directory *d = map_slice_find(&image->directory_ids, id_key(&id));
+    enum err e;
+
+    if (d == NULL) {
+        d = mem_alloc(sizeof(*d));
+        if (d == NULL)
+            return E_NOMEM;
+        *d = (struct directory){.id = id, .number = (int32_t)image->directories.count};
+        e = vec_push(&image->directories, &d);
+        if (e == E_OK) {
+            e = map_slice_put(&image->directory_ids, id_key(&d->id), d);
+            if (e != E_OK)
+                image->directories.count--;
+        }
+        if (e != E_OK) {
+            mem_free(d);
+            return e;
+        }
+    }
+    *number_out = d->number;
+    return E_OK;
+}
+
+static void directories_release(struct meta_image *image)
+{
+    map_slice_release(&image->directory_ids);
+    for (size_t i = 0; i < image->directories.count; i++)
+        mem_free(*(struct directory **)vec_at(&image->directories, i));
+    vec_release(&image->directories);
+}
+
+static size_t ids_size(const struct meta_partition *p)
+{
+    size_t count = 0;
+
+    for (int i = 0; i < META_SETS; i++)
+        count += p->counts[i];
+    return count;
+}
+
+struct uuid meta_partition_directory(const struct meta_image *image, const struct meta_partition *p,
+                                     int32_t position)
+{
+    int32_t number = p->ids[ids_size(p) + (size_t)position];
+
+    assert(position >= 0 && position < p->counts[META_REPLICAS]);
+    return (*(struct directory **)vec_at(&image->directories, (size_t)number))->id;
+}
+
+void meta_draft_of(const struct meta_image *image, const struct meta_partition *p,
+                   struct meta_draft *draft_out)
+{
+    for (int i = 0; i < META_SETS; i++)
+        draft_out->sets[i] = meta_partition_ids(p, (enum meta_set)i);
+    for (int32_t i = 0; i < p->counts[META_REPLICAS]; i++)
+        draft_out->directories[i] = meta_partition_directory(image, p, i);
+    draft_out->leader_recovery_state = p->leader_recovery_state;
+    draft_out->leader = p->leader;
+    draft_out->leader_epoch = p->leader_epoch;
+    draft_out->partition_epoch = p->partition_epoch;
+}
+
+static bool is_set(struct meta_ids ids)
+{
+    if (ids.count > META_REPLICAS_MAX)
+        return false;
+    for (int32_t i = 0; i < ids.count; i++) {
+        struct meta_ids before = {.at = ids.at, .count = i};
+
+        if (ids.at[i] < 0 || meta_ids_have(before, ids.at[i]))
+            return false;
+    }
+    return true;
+}
+
+/* A partition as drafted, in memory of its own. */
+static enum err partition_make(struct meta_image *image, const struct meta_draft *draft,
+                               struct meta_partition *p_out)
+{
+    struct meta_partition p = {.leader = draft->leader,
+                               .leader_epoch = draft->leader_epoch,
+                               .partition_epoch = draft->partition_epoch,
+                               .leader_recovery_state = draft->leader_recovery_state};
+    int32_t *at;
+    enum err e = E_OK;
+
+    for (int i = 0; i < META_SETS; i++) {
+        if (!is_set(draft->sets[i]))
+            return E_CORRUPT;
+        p.counts[i] = (uint8_t)(draft->sets[i].count > 0 ? draft->sets[i].count : 0);
+    }
+    if (p.counts[META_REPLICAS] == 0)
+        return E_CORRUPT;
+    at = p.ids = mem_alloc((ids_size(&p) + p.counts[META_REPLICAS]) * sizeof(*p.ids));
+    if (p.ids == NULL)
+        return E_NOMEM;
+    for (int i = 0; i < META_SETS; i++) {
+        if (p.counts[i] > 0)
+            memcpy(at, draft->sets[i].at, p.counts[i] * sizeof(*at));
+        at += p.counts[i];
+    }
+    for (int32_t i = 0; i < p.counts[META_REPLICAS] && e == E_OK; i++)
+        e = directory_number(image, draft->directories[i], &at[i]);
+    if (e == E_OK)
+        *p_out = p;
+    else
+        mem_free(p.ids);
+    return e;
+}
+
+/* Room for partition `index`; holes in between. */
+static enum err topic_reserve(struct meta_image *image, struct meta_topic *topic, int32_t index)
 {
     size_t count = (size_t)index + 1;
     struct meta_partition *grown;
@@ -160,235 +294,32 @@ enum err meta_topic_reserve(struct meta_image *image, struct meta_topic *topic, 
     grown = mem_realloc(topic->partitions, count * sizeof(*grown));
     if (grown == NULL)
         return E_NOMEM;
-    for (size_t i = (size_t)topic->partition_count; i < count; i++)
-        grown[i] = (struct meta_partition){.leader = META_NO_LEADER};
     topic->partitions = grown;
-    image->partition_count += (int64_t)count - topic->partition_count;
-    topic->partition_count = (int32_t)count;
     return E_OK;
 }
 
-enum err meta_ids_copy(const int32_t *at, int32_t count, struct meta_ids *ids_out)
+enum err meta_image_put_partition(struct meta_image *image, struct meta_topic *topic, int32_t index,
+                                  const struct meta_draft *draft)
 {
-    struct meta_ids ids = {0};
+    struct meta_partition p;
+    enum err e = partition_make(image, draft, &p);
 
-    if (count > META_REPLICAS_MAX)
-        return E_CORRUPT;
-    if (count > 0) {
-        ids.at = mem_alloc((size_t)count * sizeof(*ids.at));
-        if (ids.at == NULL)
-            return E_NOMEM;
-        memcpy(ids.at, at, (size_t)count * sizeof(*ids.at));
-        ids.count = count;
-    }
-    *ids_out = ids;
-    return E_OK;
-}
-
-/* Settings */
-
-/* Where `name` is, or where it would go. */
-static size_t config_position(const struct meta_resource_configs *resource, struct slice name,
-                              bool *found_out)
-{
-    size_t low = 0;
-    size_t high = resource->count;
-
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        int order = slice_compare(resource->at[middle].name, name);
-
-        if (order == 0) {
-            *found_out = true;
-            return middle;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    *found_out = false;
-    return low;
-}
-
-/* Name and value in one block that starts with the name; both NUL-terminated. */
-static enum err config_copy(struct slice name, struct slice value, struct meta_config *config_out)
-{
-    uint8_t *at = mem_alloc(name.size + value.size + 2);
-
-    if (at == NULL)
-        return E_NOMEM;
-    if (name.size > 0)
-        memcpy(at, name.at, name.size);
-    at[name.size] = 0;
-    if (value.size > 0)
-        memcpy(at + name.size + 1, value.at, value.size);
-    at[name.size + 1 + value.size] = 0;
-    config_out->name = slice_of(at, name.size);
-    config_out->value = slice_of(at + name.size + 1, value.size);
-    return E_OK;
-}
-
-static enum err resource_set(struct meta_resource_configs *resource, struct slice name,
-                             struct slice value)
-{
-    struct meta_config config;
-    bool found;
-    size_t at = config_position(resource, name, &found);
-
-    if (config_copy(name, value, &config) != E_OK)
-        return E_NOMEM;
-    if (found) {
-        text_free(resource->at[at].name);
-        resource->at[at] = config;
-        return E_OK;
-    }
-    if (resource->count == resource->capacity) {
-        size_t capacity = resource->capacity * 2 + 4;
-        struct meta_config *grown = mem_realloc(resource->at, capacity * sizeof(*grown));
-
-        if (grown == NULL || resource->count >= META_CONFIGS_MAX) {
-            if (grown != NULL)
-                resource->at = grown;
-            text_free(config.name);
-            return grown == NULL ? E_NOMEM : E_TOO_BIG;
-        }
-        resource->at = grown;
-        resource->capacity = capacity;
-    }
-    memmove(resource->at + at + 1, resource->at + at,
-            (resource->count - at) * sizeof(*resource->at));
-    resource->at[at] = config;
-    resource->count++;
-    return E_OK;
-}
-
-static void resource_unset(struct meta_resource_configs *resource, struct slice name)
-{
-    bool found;
-    size_t at = config_position(resource, name, &found);
-
-    if (!found)
-        return;
-    text_free(resource->at[at].name);
-    resource->count--;
-    memmove(resource->at + at, resource->at + at + 1,
-            (resource->count - at) * sizeof(*resource->at));
-}
-
-enum err meta_image_set_config(struct meta_image *image, int8_t type, struct slice resource_name,
-                               struct slice name, struct slice value)
-{
-    uint8_t key_bytes[META_RESOURCE_NAME_SIZE_MAX + 1];
-    struct slice key = resource_key(type, resource_name, key_bytes);
-    struct meta_resource_configs *resource;
-
-    if (key.at == NULL)
-        return E_CORRUPT;
-    resource = map_slice_find(&image->configs, key);
-    if (value.at == NULL) {
-        if (resource != NULL)
-            resource_unset(resource, name);
-        return E_OK;
-    }
-    if (resource == NULL) {
-        resource = mem_alloc_zero(sizeof(*resource));
-        if (resource == NULL || map_slice_put(&image->configs, key, resource) != E_OK) {
-            mem_free(resource);
-            return E_NOMEM;
-        }
-    }
-    return resource_set(resource, name, value);
-}
-
-struct meta_configs meta_image_configs(const struct meta_image *image, enum meta_resource type,
-                                       struct slice resource_name)
-{
-    uint8_t key_bytes[META_RESOURCE_NAME_SIZE_MAX + 1];
-    struct slice key = resource_key((int8_t)type, resource_name, key_bytes);
-    const struct meta_resource_configs *resource = NULL;
-
-    if (key.at != NULL)
-        resource = map_slice_find(&image->configs, key);
-    if (resource == NULL)
-        return (struct meta_configs){0};
-    return (struct meta_configs){.at = resource->at, .count = resource->count};
-}
-
-struct slice meta_image_config(const struct meta_image *image, enum meta_resource type,
-                               struct slice resource_name, struct slice name)
-{
-    struct meta_configs configs = meta_image_configs(image, type, resource_name);
-    struct meta_resource_configs resource = {.at = configs.at, .count = configs.count};
-    bool found;
-    size_t at = config_position(&resource, name, &found);
-
-    return found ? configs.at[at].value : slice_of(NULL, 0);
-}
-
-/* Brokers */
-
-void meta_broker_free(struct meta_broker *broker)
-{
-    if (broker == NULL)
-        return;
-    text_free(broker->text);
-    mem_free(broker);
-}
-
-static struct meta_broker *broker_at(const struct meta_image *image, size_t index)
-{
-    return *(struct meta_broker **)vec_at(&image->brokers, index);
-}
-
-/* Index of the first broker whose id is not below `id`. */
-static size_t broker_position(const struct meta_image *image, int32_t id)
-{
-    size_t i = 0;
-
-    while (i < image->brokers.count && broker_at(image, i)->id < id)
-        i++;
-    return i;
-}
-
-struct meta_broker *meta_image_mutable_broker(struct meta_image *image, int32_t id)
-{
-    size_t at = broker_position(image, id);
-
-    if (at == image->brokers.count || broker_at(image, at)->id != id)
-        return NULL;
-    return broker_at(image, at);
-}
-
-enum err meta_image_put_broker(struct meta_image *image, struct meta_broker *broker)
-{
-    size_t at = broker_position(image, broker->id);
-    struct meta_broker **brokers;
-    enum err e;
-
-    if (at < image->brokers.count && broker_at(image, at)->id == broker->id) {
-        brokers = image->brokers.at;
-        meta_broker_free(brokers[at]);
-        brokers[at] = broker;
-        return E_OK;
-    }
-    e = vec_push(&image->brokers, &broker);
     if (e != E_OK)
         return e;
-    brokers = image->brokers.at;
-    memmove(brokers + at + 1, brokers + at, (image->brokers.count - 1 - at) * sizeof(*brokers));
-    brokers[at] = broker;
+    e = topic_reserve(image, topic, index);
+    if (e == E_OK)
+        e = meta_index_add(image, topic, &p);
+    if (e != E_OK) {
+        mem_free(p.ids);
+        return e;
+    }
+    for (; topic->partition_count <= index; topic->partition_count++, image->partition_count++)
+        topic->partitions[topic->partition_count] =
+            (struct meta_partition){.leader = META_NO_LEADER};
+    meta_index_remove(image, topic, &topic->partitions[index]);
+    mem_free(topic->partitions[index].ids);
+    topic->partitions[index] = p;
     return E_OK;
-}
-
-void meta_image_remove_broker(struct meta_image *image, int32_t id)
-{
-    size_t at = broker_position(image, id);
-
-    if (at == image->brokers.count || broker_at(image, at)->id != id)
-        return;
-    meta_broker_free(broker_at(image, at));
-    vec_remove(&image->brokers, at);
 }
 
 /* Features */
@@ -402,7 +333,7 @@ enum err meta_image_set_feature(struct meta_image *image, struct slice name, int
         f++;
     if (level == 0) {
         if (f < last) {
-            text_free(f->name);
+            meta_text_free(f->name);
             *f = *(last - 1);
             image->feature_count--;
         }
@@ -411,13 +342,87 @@ enum err meta_image_set_feature(struct meta_image *image, struct slice name, int
     if (f == last) {
         if (image->feature_count == META_FEATURES_MAX)
             return E_TOO_BIG;
-        f->name = text_copy(name);
+        f->name = meta_text_copy(name);
         if (f->name.at == NULL)
             return E_NOMEM;
         image->feature_count++;
     }
     f->level = level;
     return E_OK;
+}
+
+/* What is kept */
+
+enum err meta_image_keep(struct meta_image *image, enum meta_kept_kind kind, struct slice key,
+                         struct slice record)
+{
+    struct map_slice *map = &image->kept[kind];
+    struct meta_kept *old = map_slice_find(map, key);
+    struct meta_kept *kept;
+    enum err e;
+
+    if (old == NULL && map->count >= META_KEPT_MAX)
+        return E_TOO_BIG;
+    kept = mem_alloc(sizeof(*kept) + record.size);
+    if (kept == NULL)
+        return E_NOMEM;
+    kept->size = record.size;
+    memcpy(kept->bytes, record.at, record.size);
+    e = map_slice_put(map, key, kept);
+    mem_free(e == E_OK ? old : kept);
+    return e;
+}
+
+bool meta_image_forget(struct meta_image *image, enum meta_kept_kind kind, struct slice key)
+{
+    struct meta_kept *kept = map_slice_remove(&image->kept[kind], key);
+
+    mem_free(kept);
+    return kept != NULL;
+}
+
+/* META_KEPT_KINDS: records of that key are not kept. */
+static enum meta_kept_kind kept_kind(int16_t key)
+{
+    switch (key) {
+    case WIRE_METADATA_ACCESS_CONTROL_ENTRY_RECORD:
+        return META_KEPT_ACL;
+    case WIRE_METADATA_USER_SCRAM_CREDENTIAL_RECORD:
+        return META_KEPT_SCRAM;
+    case WIRE_METADATA_DELEGATION_TOKEN_RECORD:
+        return META_KEPT_TOKEN;
+    default:
+        return META_KEPT_KINDS;
+    }
+}
+
+struct slice meta_image_next_kept(const struct meta_image *image, int16_t key, struct map_iter *it)
+{
+    enum meta_kept_kind kind = kept_kind(key);
+    const struct meta_kept *kept =
+        kind == META_KEPT_KINDS ? NULL : map_slice_next(&image->kept[kind], it, NULL);
+
+    return kept == NULL ? slice_of(NULL, 0) : slice_of(kept->bytes, kept->size);
+}
+
+size_t meta_image_kept_count(const struct meta_image *image, int16_t key)
+{
+    enum meta_kept_kind kind = kept_kind(key);
+
+    return kind == META_KEPT_KINDS ? 0 : image->kept[kind].count;
+}
+
+enum err meta_image_check_served(const struct meta_image *image, struct report *report)
+{
+    size_t rules = image->kept[META_KEPT_ACL].count;
+
+    if (rules == 0)
+        return E_OK;
+    report_set(report,
+               "the metadata has %zu access rule%s (ACLs), which are not enforced yet: refusing to "
+               "serve without them",
+               rules, rules == 1 ? "" : "s");
+    return E_UNSUPPORTED;
 }
 
 /* The whole */
@@ -428,12 +433,20 @@ struct meta_image *meta_image_new(uint64_t seed)
 
     if (image == NULL)
         return NULL;
+    image->seed = seed;
     map_slice_init_borrowing(&image->topics, seed);
     map_slice_init_borrowing(&image->topic_ids, seed);
     map_slice_init(&image->collisions, seed);
     map_slice_init(&image->deleted, seed);
-    map_slice_init(&image->configs, seed);
+    map_u64_init(&image->hosts, seed);
+    map_slice_init_borrowing(&image->directory_ids, seed);
+    vec_init(&image->directories, sizeof(struct directory *), META_DIRECTORIES_MAX);
     vec_init(&image->brokers, sizeof(struct meta_broker *), META_BROKERS_MAX);
+    vec_init(&image->controllers, sizeof(struct meta_controller *), META_BROKERS_MAX);
+    map_slice_init(&image->quotas, seed);
+    for (int i = 0; i < META_KEPT_KINDS; i++)
+        map_slice_init(&image->kept[i], seed);
+    meta_records_init(&image->pending);
     image->offset = -1;
     if (meta_image_set_feature(image, slice_of_text("kraft.version"), META_KRAFT_VERSION) != E_OK) {
         meta_image_free(image);
@@ -442,32 +455,52 @@ struct meta_image *meta_image_new(uint64_t seed)
     return image;
 }
 
-void meta_image_free(struct meta_image *image)
+static void topics_release(struct meta_image *image)
 {
     struct map_iter it = {0};
-    struct meta_resource_configs *resource;
     struct meta_topic *topic;
 
-    if (image == NULL)
-        return;
     map_slice_release(&image->topic_ids);
     while ((topic = map_slice_next(&image->topics, &it, NULL)) != NULL) {
         map_slice_remove(&image->topics, topic->name);
         topic_free(topic);
     }
     map_slice_release(&image->topics);
-    it = (struct map_iter){0};
-    while ((resource = map_slice_next(&image->configs, &it, NULL)) != NULL)
-        resource_free(resource);
-    map_slice_release(&image->configs);
     map_slice_release(&image->collisions);
     map_slice_release(&image->deleted);
-    for (size_t i = 0; i < image->brokers.count; i++)
-        meta_broker_free(broker_at(image, i));
-    vec_release(&image->brokers);
+}
+
+static void kept_release(struct map_slice *map)
+{
+    struct map_iter it = {0};
+    struct meta_kept *kept;
+
+    while ((kept = map_slice_next(map, &it, NULL)) != NULL)
+        mem_free(kept);
+    map_slice_release(map);
+}
+
+void meta_image_free(struct meta_image *image)
+{
+    if (image == NULL)
+        return;
+    topics_release(image);
+    meta_index_release(image);
+    directories_release(image);
+    meta_configs_release(image);
+    meta_nodes_release(image);
+    meta_quotas_release(image);
+    for (int i = 0; i < META_KEPT_KINDS; i++)
+        kept_release(&image->kept[i]);
+    meta_records_release(&image->pending);
     for (size_t i = 0; i < image->feature_count; i++)
-        text_free(image->features[i].name);
+        meta_text_free(image->features[i].name);
     mem_free(image);
+}
+
+bool meta_image_in_transaction(const struct meta_image *image)
+{
+    return image->in_transaction;
 }
 
 int64_t meta_image_offset(const struct meta_image *image)
@@ -522,26 +555,7 @@ const struct meta_partition *meta_topic_partition(const struct meta_topic *topic
 {
     if (index < 0 || index >= topic->partition_count)
         return NULL;
-    return topic->partitions[index].replicas.count > 0 ? &topic->partitions[index] : NULL;
-}
-
-size_t meta_image_broker_count(const struct meta_image *image)
-{
-    return image->brokers.count;
-}
-
-const struct meta_broker *meta_image_broker_at(const struct meta_image *image, size_t index)
-{
-    return broker_at(image, index);
-}
-
-const struct meta_broker *meta_image_broker(const struct meta_image *image, int32_t id)
-{
-    size_t at = broker_position(image, id);
-
-    if (at == image->brokers.count || broker_at(image, at)->id != id)
-        return NULL;
-    return broker_at(image, at);
+    return topic->partitions[index].ids != NULL ? &topic->partitions[index] : NULL;
 }
 
 const struct meta_feature *meta_image_features(const struct meta_image *image, size_t *count_out)

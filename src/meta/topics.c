@@ -453,7 +453,7 @@ static struct meta_result check_growth(
     const struct wire_create_partitions_request_create_partitions_topic *t,
     const struct meta_topic *topic)
 {
-    int replication = (int)topic->partitions[0].replicas.count;
+    int replication = (int)meta_partition_ids(&topic->partitions[0], META_REPLICAS).count;
     int more = (int)t->count - (int)topic->partition_count;
 
     if (t->count == topic->partition_count)
@@ -509,7 +509,7 @@ static enum err grow_one(struct meta_control *control,
     if (r->result.error != WIRE_ERROR_NONE)
         return E_OK;
     r->partition_count = t->count;
-    r->replication_factor = (int16_t)topic->partitions[0].replicas.count;
+    r->replication_factor = (int16_t)meta_partition_ids(&topic->partitions[0], META_REPLICAS).count;
     *added += t->count - topic->partition_count;
     for (int32_t i = topic->partition_count; i < t->count && e == E_OK; i++) {
         int32_t placed[META_REPLICAS_MAX];

@@ -121,7 +121,7 @@ enum err quorum_replay(struct quorum *quorum, struct report *report)
     }
     meta_records_release(&records);
     meta_image_set_offset(quorum->image, end - 1);
-    return e;
+    return e != E_OK ? e : meta_image_check_served(quorum->image, report);
 }
 
 /* Writing */

@@ -184,11 +184,7 @@ failed:
 
 static bool is_replica(const struct replica_manager *m, const struct meta_partition *p)
 {
-    for (int32_t i = 0; i < p->replicas.count; i++) {
-        if (p->replicas.at[i] == m->options.node_id)
-            return true;
-    }
-    return false;
+    return meta_ids_have(meta_partition_ids(p, META_REPLICAS), m->options.node_id);
 }
 
 /* Following the image */
@@ -327,7 +323,7 @@ static void follow_configs(struct replica_manager *m, const struct meta_image *i
 
     if (topic != NULL)
         follow_config(m, image, topic);
-    if (!uuid_is_zero(change->topic_id))
+    if (change->resource_type != META_RESOURCE_BROKER)
         return;
     while ((topic = meta_image_next_topic(image, &it)) != NULL)
         follow_config(m, image, topic);
@@ -352,8 +348,11 @@ static void follow(struct replica_manager *m, const struct meta_image *image,
         break;
     case META_TOPIC_CREATED:
     case META_BROKER_CHANGED:
+    case META_CONTROLLER_CHANGED:
     case META_FEATURE_CHANGED:
     case META_PRODUCER_IDS_CHANGED:
+    case META_QUOTA_CHANGED:
+    case META_KEPT_CHANGED:
         break;
     }
 }

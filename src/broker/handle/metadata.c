@@ -80,9 +80,13 @@ static bool partitions_fill(struct request *req, const struct meta_topic *topic,
     for (int32_t i = 0; i < topic->partition_count; i++) {
         const struct meta_partition *p = meta_topic_partition(topic, i);
         struct wire_metadata_response_metadata_response_partition *r;
+        struct meta_ids replicas;
+        struct meta_ids isr;
 
         if (p == NULL)
             continue;
+        replicas = meta_partition_ids(p, META_REPLICAS);
+        isr = meta_partition_ids(p, META_ISR);
         r = &out->partitions[out->partitions_count++];
         wire_metadata_response_metadata_response_partition_init(r);
         r->error_code =
@@ -90,10 +94,10 @@ static bool partitions_fill(struct request *req, const struct meta_topic *topic,
         r->partition_index = i;
         r->leader_id = p->leader;
         r->leader_epoch = p->leader_epoch;
-        r->replica_nodes = p->replicas.at;
-        r->replica_nodes_count = p->replicas.count;
-        r->isr_nodes = p->isr.at;
-        r->isr_nodes_count = p->isr.count;
+        r->replica_nodes = replicas.at;
+        r->replica_nodes_count = replicas.count;
+        r->isr_nodes = isr.at;
+        r->isr_nodes_count = isr.count;
     }
     return true;
 }

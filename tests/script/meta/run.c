@@ -106,6 +106,14 @@ static void put_ids(struct run *r, const char *name, const int32_t *at, int32_t 
     put(r, "]");
 }
 
+static void put_set(struct run *r, const char *name, const struct meta_partition *p,
+                    enum meta_set set)
+{
+    struct meta_ids ids = meta_partition_ids(p, set);
+
+    put_ids(r, name, ids.at, ids.count);
+}
+
 #define SLICE(s) (int)(s).size, (const char *)(s).at
 
 /* Records */
@@ -453,8 +461,8 @@ static void show_topic(struct run *r, const struct meta_topic *t)
     put(r, "> topic %.*s id=T%d\n", SLICE(t->name), id_number(r, t->id));
     for (int32_t i = 0; i < t->partition_count; i++) {
         put(r, ">   partition %d", (int)i);
-        put_ids(r, "replicas", t->partitions[i].replicas.at, t->partitions[i].replicas.count);
-        put_ids(r, "isr", t->partitions[i].isr.at, t->partitions[i].isr.count);
+        put_set(r, "replicas", &t->partitions[i], META_REPLICAS);
+        put_set(r, "isr", &t->partitions[i], META_ISR);
         put(r, " leader=%d\n", (int)t->partitions[i].leader);
     }
     for (size_t i = 0; i < configs.count; i++)

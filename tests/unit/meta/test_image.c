@@ -6,6 +6,7 @@
 #include "meta/control.h"
 #include "meta/records.h"
 #include "unit.h"
+#include "wire/access_control_entry_record.h"
 #include "wire/broker_registration_change_record.h"
 #include "wire/metadata_record.h"
 #include "wire/partition_change_record.h"
@@ -147,8 +148,8 @@ static void a_change_of_leader_raises_the_epoch(void **state)
     wire_partition_change_record_encode(&w, 0, &m);
     assert_int_equal(apply(&f), E_OK);
     p = meta_topic_partition(meta_image_topic_by_id(f.image, id_of(1)), 0);
-    assert_int_equal(p->isr.count, 2);
-    assert_int_equal(p->replicas.count, 3);
+    assert_int_equal(meta_partition_ids(p, META_ISR).count, 2);
+    assert_int_equal(meta_partition_ids(p, META_REPLICAS).count, 3);
     assert_int_equal(p->leader, 1);
     assert_int_equal(p->leader_epoch, 5);
     assert_int_equal(p->partition_epoch, 7);
@@ -165,18 +166,26 @@ static void a_change_of_leader_raises_the_epoch(void **state)
 
 static void what_it_cannot_honour_is_named(void **state)
 {
-    enum { ACCESS_CONTROL_ENTRY = 18 };
+    enum { UNKNOWN_KIND = 99 };
+    struct wire_access_control_entry_record acl;
     struct fixture f;
+    struct writer w;
 
     make(&f);
-    begin(&f, ACCESS_CONTROL_ENTRY, 0);
+    begin(&f, UNKNOWN_KIND, 0);
     assert_int_equal(apply(&f), E_UNSUPPORTED);
-    assert_non_null(strstr(f.report.text, "kind 18"));
+    assert_non_null(strstr(f.report.text, "kind 99"));
     begin(&f, WIRE_METADATA_TOPIC_RECORD, 7);
     assert_int_not_equal(apply(&f), E_OK);
     assert_non_null(strstr(f.report.text, "TopicRecord"));
-    begin(&f, WIRE_METADATA_ABORT_TRANSACTION_RECORD, 0);
-    assert_int_equal(apply(&f), E_UNSUPPORTED);
+    /* An access rule is kept, and whoever would serve without it is told. */
+    assert_int_equal(meta_image_check_served(f.image, &f.report), E_OK);
+    wire_access_control_entry_record_init(&acl);
+    w = begin(&f, WIRE_METADATA_ACCESS_CONTROL_ENTRY_RECORD, 0);
+    wire_access_control_entry_record_encode(&w, 0, &acl);
+    assert_int_equal(apply(&f), E_OK);
+    assert_int_equal(meta_image_check_served(f.image, &f.report), E_UNSUPPORTED);
+    assert_non_null(strstr(f.report.text, "1 access rule"));
     end(&f);
 }
 
